@@ -1,0 +1,93 @@
+//! What a guest's world needs from the platform: two small traits, so that everything above runs in host tests.
+
+use super::vcpu::Vcpu;
+use crate::mmu::StorageFault;
+use ppc64_arch::addr::GuestReal;
+
+/// Why the guest stopped running. Decoded by the platform from the trap; the registers are in the [`Vcpu`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// `sc 1` from any state; `nip` stands after it.
+    Hcall,
+    /// HDSI or HISI.
+    Storage(StorageFault),
+    /// The hypervisor decrementer: a time slice is over, or a pending interrupt is to be looked at.
+    Hdec,
+    /// An interrupt for the hypervisor itself (0x500 or 0xEA0): its console, or a kick.
+    External,
+    /// Hypervisor emulation assistance (0xE40): an instruction the CPU does not have. `None`: the platform could not tell which.
+    Emulation(Option<u32>),
+    /// Hypervisor facility unavailable (0xF80): HFSCR denied it. The cause is HFSCR's interrupt cause field.
+    Facility(u8),
+    /// System reset (0x100) while the guest ran.
+    SystemReset,
+    /// Machine check (0x200) while the guest ran. SRR1's cause bits.
+    MachineCheck(u64),
+    /// Any other vector.
+    Unexpected(u16),
+    /// The platform could not run the guest: its own error code.
+    Failed(i64),
+}
+
+/// Runs a vCPU until its next exit.
+pub trait World {
+    /// Runs `vcpu` until it leaves. `deadline` is the absolute host timebase at which it must leave at the latest.
+    fn enter(&mut self, vcpu: &mut Vcpu, deadline: u64) -> Exit;
+
+    /// Sleeps until `deadline` (host timebase) or an interrupt for this CPU, whichever is first. The guest's decrementer runs on meanwhile:
+    /// the platform keeps it in the vCPU as an absolute expiry.
+    fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>);
+}
+
+/// The machine around a guest: clocks, console, entropy.
+pub trait Host {
+    /// The timebase now, in ticks.
+    fn timebase(&self) -> u64;
+    /// Ticks a second.
+    fn timebase_hz(&self) -> u64;
+    /// Seconds since 1970 UTC and nanoseconds, if the machine has a clock.
+    fn wall_clock(&self) -> Option<(u64, u32)>;
+    /// Writes bytes to the guest's console; how many were taken. Never waits.
+    fn console_write(&self, bytes: &[u8]) -> usize;
+    /// Reads up to `bytes.len()` bytes that were typed; how many there were. Never waits.
+    fn console_read(&self, bytes: &mut [u8]) -> usize;
+    /// 64 random bits, or `None` if the machine has no source (or it failed).
+    fn random(&self) -> Option<u64>;
+    /// The answer to H_GET_CPU_CHARACTERISTICS of whoever is below us (character, behaviour), if it gives one.
+    fn cpu_characteristics(&self) -> Option<(u64, u64)>;
+}
+
+/// Access to guest memory by the hypervisor itself: through the same resolution as the guest's own, so that absent pages appear, read-only is respected, and
+/// dirty is marked. A range may cross pages and slots, but each byte must lie in a slot.
+pub trait GuestMemory {
+    /// Copies guest memory to `into`. On an error `into` may be partly written.
+    ///
+    /// # Errors
+    /// See [`MemoryError`].
+    fn read(&self, at: GuestReal, into: &mut [u8]) -> Result<(), MemoryError>;
+    /// Copies `from` to guest memory. The range is checked whole before the first byte is written.
+    ///
+    /// # Errors
+    /// See [`MemoryError`].
+    fn write(&self, at: GuestReal, from: &[u8]) -> Result<(), MemoryError>;
+    /// Fills `bytes` bytes with zeros.
+    ///
+    /// # Errors
+    /// See [`MemoryError`].
+    fn zero(&self, at: GuestReal, bytes: u64) -> Result<(), MemoryError>;
+    /// Whether `at..at+bytes` lies in the guest's memory as a whole.
+    fn contains(&self, at: GuestReal, bytes: u64) -> bool;
+    /// Tells where the process table stands (H_REGISTER_PROC_TBL): doubleword 1 of the partition table entry, native order.
+    fn set_process_table(&self, dw1: u64);
+}
+
+/// Why guest memory could not be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryError {
+    /// Part of the range lies outside every slot, or wraps.
+    Outside,
+    /// A write to a read-only slot.
+    ReadOnly,
+    /// The host has no frame left for it.
+    OutOfMemory,
+}

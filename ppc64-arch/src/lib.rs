@@ -1,0 +1,15 @@
+//! What 64-bit POWER hardware is, as Power ISA 3.1B tells it: addresses, registers, interrupt vectors, radix entry
+//! formats and tree geometry. No policy lives here.
+//!
+//! Everything but [`cpu`] is plain data and builds, and is tested, on any machine. `cpu` holds the instructions and is there for
+//! powerpc64 only.
+#![no_std]
+
+pub mod addr;
+pub mod bits;
+#[cfg(target_arch = "powerpc64")]
+pub mod cpu;
+pub mod pvr;
+pub mod radix;
+pub mod spr;
+pub mod trap;

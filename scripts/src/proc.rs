@@ -1,0 +1,85 @@
+//! Other programs: found, run, and waited for, with their complaint in the error when they fail.
+
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often a process is asked whether it has ended.
+pub const POLL: Duration = Duration::from_millis(20);
+
+/// The first program of that name on PATH.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+/// Runs a command to its end and returns what it printed; a failure tells the command and its last words.
+pub fn output(command: &mut Command) -> Result<String> {
+    let out = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", shown(command)))?;
+    if !out.status.success() {
+        bail!("{} failed ({}):\n{}", shown(command), out.status, tail(&String::from_utf8_lossy(&out.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// Waits for a child until the deadline; past it, ends that child and returns `None`.
+pub fn wait_until(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// A command as a person would type it.
+pub fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%~".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+/// The last lines of a long complaint, which hold its reason.
+fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_command_can_be_pasted_into_a_shell() {
+        let mut command = Command::new("qemu");
+        command.args(["-append", "a b", "it's", "-m", "1G"]);
+        assert_eq!(shown(&command), r"qemu -append 'a b' 'it'\''s' -m 1G");
+    }
+
+    #[test]
+    fn a_failing_program_is_quoted_in_the_error() {
+        let error = output(Command::new("sh").args(["-c", "echo no such thing >&2; exit 4"])).unwrap_err();
+        assert!(error.to_string().contains("no such thing"), "{error}");
+    }
+
+    #[test]
+    fn a_child_past_its_deadline_is_ended() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(wait_until(&mut child, Instant::now()).unwrap().is_none());
+        assert!(child.try_wait().unwrap().is_some());
+    }
+}
