@@ -1,0 +1,75 @@
+//! Special Purpose Registers: their fields under the names and bit numbers of the manual.
+//!
+//! The fields are plain data (`LocalRegisterCopy<u64, LPCR::Register>` holds a value of one), because under nested virtualization
+//! LPCR and HFSCR are not registers of ours at all: they are doublewords that are handed to the host below. Registers
+//! that can be read and written as such are in `live` (powerpc64 only).
+
+mod fields;
+pub use fields::{HFSCR, LPCR};
+pub use tock_registers::LocalRegisterCopy;
+
+#[cfg(target_arch = "powerpc64")]
+pub mod live;
+
+/// Register numbers for `mfspr` and `mtspr` (Power ISA 3.1B Book III 5.4.4, table of SPR encodings).
+pub mod number {
+    /// Data Stream Control Register.
+    pub const DSCR: u32 = 17;
+    /// Data Storage Interrupt Status Register.
+    pub const DSISR: u32 = 18;
+    /// Data Address Register.
+    pub const DAR: u32 = 19;
+    /// Decrementer.
+    pub const DEC: u32 = 22;
+    /// Save/Restore Register 0.
+    pub const SRR0: u32 = 26;
+    /// Save/Restore Register 1.
+    pub const SRR1: u32 = 27;
+    /// Authority Mask Register.
+    pub const AMR: u32 = 29;
+    /// Instruction Authority Mask Register.
+    pub const IAMR: u32 = 61;
+    /// Facility Status and Control Register.
+    pub const FSCR: u32 = 153;
+    /// VR Save Register.
+    pub const VRSAVE: u32 = 256;
+    /// Time Base, read only.
+    pub const TB: u32 = 268;
+    /// Software-use SPR 0.
+    pub const SPRG0: u32 = 272;
+    /// Software-use SPR 1.
+    pub const SPRG1: u32 = 273;
+    /// Software-use SPR 2.
+    pub const SPRG2: u32 = 274;
+    /// Processor Version Register, read only.
+    pub const PVR: u32 = 287;
+    /// Target Address Register.
+    pub const TAR: u32 = 815;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lpcr_fields_stand_where_a_radix_guest_was_seen_to_run_with_them() {
+        let value = LPCR::VPM.val(1)
+            + LPCR::ILE::SET
+            + LPCR::UPRT::SET
+            + LPCR::HR::SET
+            + LPCR::LD::SET
+            + LPCR::GTSE::SET
+            + LPCR::HVICE::SET
+            + LPCR::HDICE::SET;
+        assert_eq!(value.value, 0x4000_0000_0252_0403);
+        assert_eq!(LPCR::AIL::High.value, 0x0180_0000);
+    }
+
+    #[test]
+    fn hfscr_fields_stand_where_the_manual_numbers_them() {
+        assert_eq!((HFSCR::FP::SET + HFSCR::VECVSX::SET + HFSCR::DSCR::SET).value, 7);
+        assert_eq!((HFSCR::TAR::SET + HFSCR::MSGP::SET + HFSCR::PREFIX::SET).value, 0x2500);
+        let denied: LocalRegisterCopy<u64, HFSCR::Register> = LocalRegisterCopy::new(10 << 56);
+        assert_eq!(denied.read(HFSCR::IC), 10);
+    }
+}
