@@ -41,7 +41,8 @@ pub fn made(path: PathBuf) -> Result<PathBuf> {
 /// Writes a file so that it appears whole or not at all, even when two runs write it at once.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().context("a file needs a directory")?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(|| format!("cannot write in {}", dir.display()))?;
+    let mut file =
+        tempfile::NamedTempFile::new_in(dir).with_context(|| format!("cannot write in {}", dir.display()))?;
     file.write_all(bytes)?;
     file.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(())

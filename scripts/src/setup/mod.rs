@@ -1,0 +1,28 @@
+//! What the other commands need from the machine: found if it is there, else fetched or installed.
+//!
+//! Each part answers quickly when nothing is missing, so `run`, `test` and `bench` simply ask for what they use.
+
+mod apt;
+mod deb;
+pub mod guests;
+mod qemu;
+mod rust_src;
+mod sources;
+
+pub use guests::Guest;
+pub use qemu::{objdump, qemu};
+pub use rust_src::rust_src;
+
+use anyhow::Result;
+
+/// `scripts/setup`: everything, with a line for each part.
+pub fn all() -> Result<()> {
+    eprintln!("QEMU: {}", qemu()?.display());
+    eprintln!("objdump: {}", objdump()?.display());
+    eprintln!("rust-src: {}", rust_src()?.shown());
+    eprintln!("busybox: {}", guests::busybox()?.display());
+    for guest in guests::ALL {
+        eprintln!("{}: {}", guest.name, guest.kernel()?.display());
+    }
+    Ok(())
+}
