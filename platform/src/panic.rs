@@ -1,0 +1,69 @@
+//! How the hypervisor ends when it cannot go on: a message on the console, the return addresses, the log flushed, and `ibm,os-term`, which QEMU turns into exit
+//! code 1 when it runs with `-action panic=exit-failure`.
+
+use crate::{console::Console, log, pseries};
+use core::fmt::Write;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// Set while a fault is being reported. A fault in the report must not start another.
+static REPORTING: AtomicBool = AtomicBool::new(false);
+
+/// Claims the report; false if one is under way.
+pub fn begin() -> bool {
+    // AcqRel: whoever comes next sees what the last reporter printed and stored.
+    !REPORTING.swap(true, Ordering::AcqRel)
+}
+
+/// The report is over, and the hypervisor lives on.
+pub fn over() {
+    REPORTING.store(false, Ordering::Release);
+}
+
+/// A panic of Rust's.
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    if begin() {
+        _ = writeln!(Console, "samewise: {info}");
+        backtrace(stack_pointer());
+    }
+    stop("panic")
+}
+
+/// Says why, flushes what was logged, and stops the machine as failed.
+pub fn stop(why: &str) -> ! {
+    _ = writeln!(Console, "samewise: stopped: {why}");
+    defmt::println!("end hypervisor-panic");
+    log::flush();
+    pseries::rtas::os_term()
+}
+
+/// This function's stack pointer.
+fn stack_pointer() -> u64 {
+    let r1: u64;
+    // SAFETY: 1. copies a register, nothing else.
+    unsafe { core::arch::asm!("mr {}, 1", out(reg) r1, options(nomem, nostack, preserves_flags)) }
+    r1
+}
+
+/// Prints the return addresses above the stack pointer `r1`. In the ELFv2 ABI the doubleword at the stack pointer points to the caller's frame, and
+/// the one 16 bytes into each caller's frame holds the address its callee returns to.
+pub fn backtrace(mut r1: u64) {
+    for _ in 0..24 {
+        let Some(caller) = stack_word(r1) else { return };
+        let Some(back) = caller.checked_add(16).and_then(stack_word) else { return };
+        _ = writeln!(Console, "  from {back:#x}");
+        r1 = caller;
+    }
+}
+
+/// The doubleword at `at`, if that is on one of our stacks.
+fn stack_word(at: u64) -> Option<u64> {
+    let stacks = crate::memory::stacks();
+    if !at.is_multiple_of(8) || !stacks.contains(&at) || at + 8 > stacks.end {
+        return None;
+    }
+    // SAFETY: 1. the address is aligned and lies in the stacks' part of .bss, which is memory for the whole run; 2. volatile, because the compiler
+    // may hold another view of what stands there.
+    Some(unsafe { core::ptr::without_provenance::<u64>(crate::memory::index(at)).read_volatile() })
+}
