@@ -4,9 +4,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should panic"))]
 
+mod build;
 mod exit;
+mod image;
+mod machine;
 mod paths;
 mod proc;
+mod run;
 mod setup;
 mod ui;
 
@@ -25,6 +29,10 @@ struct Cli {
 enum Command {
     /// Find or install QEMU, rust-src, cross binutils and the guests
     Setup,
+    /// Build the hypervisor
+    Build,
+    /// Boot a guest
+    Run(Box<run::args::RunArgs>),
 }
 
 fn main() -> ExitCode {
@@ -40,5 +48,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<exit::Code> {
     match command {
         Command::Setup => setup::all().map(|()| exit::Code::PoweredOff),
+        Command::Build => build::report(),
+        Command::Run(args) => run::run(&args),
     }
 }

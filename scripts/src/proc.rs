@@ -1,6 +1,9 @@
 //! Other programs: found, run, and waited for, with their complaint in the error when they fail.
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -22,6 +25,14 @@ pub fn output(command: &mut Command) -> Result<String> {
         bail!("{} failed ({}):\n{}", shown(command), out.status, tail(&String::from_utf8_lossy(&out.stderr)));
     }
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// Starts a program that ends when this one does, however this one ends.
+pub fn spawn_bound(command: &mut Command) -> io::Result<Child> {
+    let bind = || Ok(rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?);
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed: 1. `bind` makes a single system call,
+    // 2. it neither allocates nor locks.
+    unsafe { command.pre_exec(bind) }.spawn()
 }
 
 /// Waits for a child until the deadline; past it, ends that child and returns `None`.

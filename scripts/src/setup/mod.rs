@@ -9,7 +9,6 @@ mod qemu;
 mod rust_src;
 mod sources;
 
-pub use guests::Guest;
 pub use qemu::{objdump, qemu};
 pub use rust_src::rust_src;
 
