@@ -3,7 +3,7 @@
 //!
 //! Everything but [`cpu`] is plain data and builds, and is tested, on any machine. `cpu` holds the instructions and is there for
 //! powerpc64 only.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
 pub mod addr;
 pub mod bits;

@@ -42,6 +42,8 @@ pub enum Resolution {
     Reflect(Reflect),
     /// No frame was left.
     OutOfMemory,
+    /// The tables hold what nobody wrote there: a bug or broken memory. The guest has to end.
+    MachineError,
 }
 
 /// Why the guest is told.

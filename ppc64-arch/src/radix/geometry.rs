@@ -83,7 +83,8 @@ pub static ROOT: Level = Level { shift: 39, bits: 13, leaf: None, below: &[&GIGA
 const _: () = assert!(ROOT.address_bits() == 52);
 const _: () = assert!(ROOT.shift == GIGABYTES.address_bits() && GIGABYTES.shift == REGIONS.address_bits());
 const _: () = assert!(REGIONS.shift == PAGES_4K.address_bits() && REGIONS.shift == PAGES_64K.address_bits());
-const _: () = assert!(ROOT.table_bytes() == 64 << 10 && PAGES_4K.table_bytes() == 4 << 10 && PAGES_64K.table_bytes() == 256);
+const _: () =
+    assert!(ROOT.table_bytes() == 64 << 10 && PAGES_4K.table_bytes() == 4 << 10 && PAGES_64K.table_bytes() == 256);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,102 @@
+//! The 63 bits of an entry that is not valid.
+//!
+//! ```text
+//!   0 | 1..3 kind | 4..23 generation | 24..63 payload
+//! ```
+//!
+//! A zeroed table is a table of [`State::Empty`] entries of generation 0. The generation of an empty entry goes up each time that a page leaves it, so that an
+//! entry that was filled and emptied again is not the same one.
+
+use ppc64_arch::bits::{mask, shift};
+use ppc64_arch::radix::Absent;
+
+const KIND: u64 = mask(1, 3);
+const GENERATION: u64 = mask(4, 23);
+const PAYLOAD: u64 = mask(24, 63);
+
+/// What an absent entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing is here yet; the slot's source says what belongs here.
+    Empty {
+        /// How often a page has left this entry, modulo 2^20.
+        generation: u32,
+    },
+    /// A CPU is changing the page behind it.
+    Transit {
+        /// That CPU's number.
+        owner: u32,
+        /// The generation that the entry had.
+        generation: u32,
+    },
+    /// The table was unlinked: whoever still holds a path to it must look again from the root.
+    Detached,
+}
+
+impl State {
+    const EMPTY: u64 = 0;
+    const TRANSIT: u64 = 1;
+    const DETACHED: u64 = 7;
+
+    /// The entry that says this.
+    #[must_use]
+    #[inline]
+    pub const fn encode(self) -> Absent {
+        let (kind, generation, payload) = match self {
+            Self::Empty { generation } => (Self::EMPTY, generation, 0),
+            Self::Transit { owner, generation } => (Self::TRANSIT, generation, owner),
+            Self::Detached => (Self::DETACHED, 0, 0),
+        };
+        let generation = ((generation as u64) << shift(23)) & GENERATION;
+        Absent::new(kind << shift(3) | generation | (payload as u64 & PAYLOAD))
+    }
+
+    /// What an absent entry says. Kinds that nobody writes read as detached, which makes the reader look again.
+    #[must_use]
+    #[inline]
+    pub const fn decode(absent: Absent) -> Self {
+        let generation = ((absent.bits() & GENERATION) >> shift(23)) as u32;
+        match (absent.bits() & KIND) >> shift(3) {
+            Self::EMPTY => Self::Empty { generation },
+            Self::TRANSIT => Self::Transit { owner: (absent.bits() & 0xffff_ffff) as u32, generation },
+            _ => Self::Detached,
+        }
+    }
+
+    /// The empty entry that stands where a page of this generation has left.
+    #[must_use]
+    pub const fn emptied(generation: u32) -> Self {
+        Self::Empty { generation: generation.wrapping_add(1) & ((GENERATION >> shift(23)) as u32) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_zeroed_table_is_empty() {
+        assert_eq!(State::decode(Absent::new(0)), State::Empty { generation: 0 });
+    }
+
+    #[test]
+    fn a_page_that_came_and_went_leaves_another_entry() {
+        assert_ne!(State::emptied(0).encode(), State::Empty { generation: 0 }.encode());
+        assert_eq!(State::emptied((1 << 20) - 1), State::Empty { generation: 0 });
+    }
+
+    proptest! {
+        #[test]
+        fn each_state_decodes_to_itself(generation in 0u32..1 << 20, owner: u32) {
+            for state in [State::Empty { generation }, State::Transit { owner, generation }, State::Detached] {
+                prop_assert_eq!(State::decode(state.encode()), state);
+            }
+        }
+
+        #[test]
+        fn any_63_bits_decode(bits in 0u64..1 << 63) {
+            let _ = State::decode(Absent::new(bits));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The compare-and-swap that decides who handled a fault, and its three answers.
+//!
+//! The comparison leaves out R and C: hardware may set them between the look and the swap, and an entry that only became
+//! referenced or changed is the same entry. What it set is merged into what is written, so it is never lost.
+
+use super::absent::State;
+use super::walk::{Place, Seen};
+use ppc64_arch::radix::entry::Recorded;
+use ppc64_arch::radix::{Entry, Leaf};
+
+/// The answer of a commit. It does not leave [`super::fault`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Commit {
+    /// The entry was the same, and is now what we made it.
+    Same,
+    /// Somebody else changed it, and left this.
+    NotSame(Entry),
+    /// The table itself is gone: look again from the root.
+    Retry,
+}
+
+/// The entry to write, given R and C as they were at the moment of the swap.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Next {
+    /// This entry as it is. What it replaces has no R and C worth keeping.
+    Exactly(Entry),
+    /// This leaf, with R and C of the old one merged in.
+    Merging(Leaf),
+}
+
+impl Next {
+    fn over(self, old: Entry) -> Entry {
+        match (self, old) {
+            (Self::Exactly(entry), _) => entry,
+            (Self::Merging(leaf), Entry::Leaf(old)) => Entry::Leaf(leaf.recording(old.recorded())),
+            (Self::Merging(leaf), _) => Entry::Leaf(leaf),
+        }
+    }
+}
+
+/// Swaps what was `seen` for `next`.
+#[inline]
+pub(super) fn commit(seen: Seen<'_>, next: Next) -> Commit {
+    let mut expected = seen.entry;
+    loop {
+        match seen.place.swap(expected, next.over(expected)) {
+            Ok(()) => return Commit::Same,
+            // R and C only ever become set while a leaf stands, so this turns at most twice.
+            Err(actual) if differs_in_recorded_only(expected, actual) => expected = actual,
+            Err(actual) => return lost(actual),
+        }
+    }
+}
+
+fn lost(actual: Entry) -> Commit {
+    match actual {
+        Entry::Absent(absent) if State::decode(absent) == State::Detached => Commit::Retry,
+        other => Commit::NotSame(other),
+    }
+}
+
+fn differs_in_recorded_only(expected: Entry, actual: Entry) -> bool {
+    match (expected, actual) {
+        (Entry::Leaf(a), Entry::Leaf(b)) => {
+            a != b
+                && a.with_recorded(Recorded::empty()) == b.with_recorded(Recorded::empty())
+                && b.recorded().contains(a.recorded())
+        }
+        _ => false,
+    }
+}
+
+/// Ends a transit: only its owner may, and nobody else changes the entry until then.
+#[inline]
+pub(super) fn finish_transit(place: Place<'_>, leaf: Leaf) {
+    let was = place.replace(Entry::Leaf(leaf));
+    debug_assert!(
+        matches!(was, Entry::Absent(absent) if matches!(State::decode(absent), State::Transit { .. })),
+        "a transit was ended by somebody else"
+    );
+}

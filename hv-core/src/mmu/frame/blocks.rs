@@ -1,0 +1,356 @@
+//! 2 MiB blocks and what is free in each.
+//!
+//! A block is *whole* (all of it free), or cut into small (4 KiB) or large (64 KiB) pieces; the cut is a preference that keeps
+//! the kinds apart, not a rule: a small piece may come out of a large block when nothing else is left. The bit of a free page is set. Blocks with
+//! something free stand in one of three doubly linked lists, so that taking and putting look at a bounded number of words.
+
+use ppc64_arch::addr::{HostReal, LeafSize};
+
+const PAGES: u32 = 512;
+const WORDS: usize = (PAGES / 64) as usize;
+const NONE: u32 = u32::MAX;
+/// The pages of one 64 KiB piece.
+const LANE: u64 = 0xffff;
+
+/// Which list a block stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Cut {
+    Whole = 0,
+    Small = 1,
+    Large = 2,
+}
+
+/// What is known of 2 MiB of host memory.
+#[derive(Debug)]
+pub struct Block {
+    free: [u64; WORDS],
+    free_pages: u32,
+    next: u32,
+    previous: u32,
+    cut: Cut,
+    listed: bool,
+}
+
+impl Block {
+    /// A block of which nothing is free.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { free: [0; WORDS], free_pages: 0, next: NONE, previous: NONE, cut: Cut::Small, listed: false }
+    }
+
+    fn take_page(&mut self) -> Option<u32> {
+        let word = self.free.iter().position(|&bits| bits != 0)?;
+        let bit = self.free[word].trailing_zeros();
+        self.free[word] &= self.free[word] - 1;
+        self.free_pages -= 1;
+        Some(word as u32 * 64 + bit)
+    }
+
+    fn take_lane(&mut self) -> Option<u32> {
+        for (word, bits) in (0u32..).zip(self.free.iter_mut()) {
+            for lane in 0..4 {
+                if *bits >> (lane * 16) & LANE == LANE {
+                    *bits &= !(LANE << (lane * 16));
+                    self.free_pages -= 16;
+                    return Some(word * 64 + lane * 16);
+                }
+            }
+        }
+        None
+    }
+
+    /// Marks `count` pages from `page` free; false, and nothing changed, if one of them is already.
+    fn put(&mut self, page: u32, count: u32) -> bool {
+        let clash = (page..page + count).any(|p| self.free[(p / 64) as usize] >> (p % 64) & 1 != 0);
+        if clash {
+            return false;
+        }
+        for p in page..page + count {
+            self.free[(p / 64) as usize] |= 1 << (p % 64);
+        }
+        self.free_pages += count;
+        true
+    }
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// All blocks, their lists, and where block 0 stands.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    base: HostReal,
+    blocks: &'static mut [Block],
+    heads: [u32; 3],
+    free_pages: u64,
+    double_frees: u64,
+}
+
+impl Blocks {
+    pub(super) fn new(base: HostReal, blocks: &'static mut [Block]) -> Self {
+        debug_assert!(base.is_aligned(LeafSize::Size2M));
+        Self { base, blocks, heads: [NONE; 3], free_pages: 0, double_frees: 0 }
+    }
+
+    pub(super) const fn free_pages(&self) -> u64 {
+        self.free_pages
+    }
+
+    pub(super) const fn double_frees(&self) -> u64 {
+        self.double_frees
+    }
+
+    pub(super) fn give(&mut self, from: HostReal, to: HostReal) -> u64 {
+        let before = self.free_pages;
+        let mut at = from.align_up(LeafSize::Size4K).unwrap_or(to).max(self.base);
+        while let Some((end, index, page, count)) = self.piece(at, to) {
+            if self.put_in(index, page, count) {
+                self.free_pages += u64::from(count);
+            }
+            at = end;
+        }
+        (self.free_pages - before) * LeafSize::Size4K.bytes()
+    }
+
+    /// The next piece of `at..to` to give: a block of which nothing is free yet, or a page. Its end, block, first page and page count.
+    fn piece(&self, at: HostReal, to: HostReal) -> Option<(HostReal, u32, u32, u32)> {
+        let (index, page) = self.place(at)?;
+        let empty = page == 0 && self.blocks[index as usize].free_pages == 0;
+        let fits = |size: LeafSize| at.checked_add(size.bytes()).filter(|end| *end <= to);
+        if let Some(end) = fits(LeafSize::Size2M).filter(|_| empty) {
+            return Some((end, index, page, PAGES));
+        }
+        Some((fits(LeafSize::Size4K)?, index, page, 1))
+    }
+
+    pub(super) fn take(&mut self, size: LeafSize) -> Option<HostReal> {
+        let (index, page) = match size {
+            LeafSize::Size4K => self.take_small()?,
+            LeafSize::Size64K => self.take_large()?,
+            LeafSize::Size2M => (self.take_whole()?, 0),
+            LeafSize::Size1G => return None,
+        };
+        self.free_pages -= size.bytes() / LeafSize::Size4K.bytes();
+        let offset = u64::from(index) * LeafSize::Size2M.bytes() + u64::from(page) * LeafSize::Size4K.bytes();
+        self.base.checked_add(offset)
+    }
+
+    pub(super) fn put(&mut self, at: HostReal, size: LeafSize) {
+        let count = (size.bytes() / LeafSize::Size4K.bytes()) as u32;
+        let taken_back = match self.place(at) {
+            Some((index, page)) => self.put_in(index, page, count),
+            None => false,
+        };
+        if taken_back {
+            self.free_pages += u64::from(count);
+        } else {
+            self.double_frees += 1;
+        }
+    }
+
+    /// Which block and page an address is, if the pool spans it.
+    fn place(&self, at: HostReal) -> Option<(u32, u32)> {
+        let offset = at.offset_from(self.base)?;
+        let index = (offset / LeafSize::Size2M.bytes()) as usize;
+        let page = (offset & LeafSize::Size2M.offset_mask()) / LeafSize::Size4K.bytes();
+        (index < self.blocks.len()).then_some((index as u32, page as u32))
+    }
+
+    fn put_in(&mut self, index: u32, page: u32, count: u32) -> bool {
+        let block = &mut self.blocks[index as usize];
+        if !block.put(page, count) {
+            return false;
+        }
+        let whole = block.free_pages == PAGES;
+        if block.listed && whole {
+            self.unlink(index);
+        }
+        let block = &mut self.blocks[index as usize];
+        if whole {
+            block.cut = Cut::Whole;
+        }
+        if !block.listed {
+            self.link(index);
+        }
+        true
+    }
+
+    fn take_small(&mut self) -> Option<(u32, u32)> {
+        let index = self.head(Cut::Small).or_else(|| self.cut_whole(Cut::Small)).or_else(|| self.head(Cut::Large))?;
+        let page = self.blocks[index as usize].take_page()?;
+        self.unlink_if_empty(index);
+        Some((index, page))
+    }
+
+    fn take_large(&mut self) -> Option<(u32, u32)> {
+        while let Some(index) = self.head(Cut::Large).or_else(|| self.cut_whole(Cut::Large)) {
+            if let Some(page) = self.blocks[index as usize].take_lane() {
+                self.unlink_if_empty(index);
+                return Some((index, page));
+            }
+            // No whole piece is left in it: what remains serves small frames. Each block moves once, so this ends.
+            self.move_to(index, Cut::Small);
+        }
+        self.take_lane_of_small()
+    }
+
+    /// A large piece out of one of the first few blocks that were cut small.
+    fn take_lane_of_small(&mut self) -> Option<(u32, u32)> {
+        const LOOK_AT: usize = 8;
+        let mut index = self.heads[Cut::Small as usize];
+        for _ in 0..LOOK_AT {
+            let block = self.blocks.get_mut(index as usize)?;
+            if let Some(page) = block.take_lane() {
+                self.unlink_if_empty(index);
+                return Some((index, page));
+            }
+            index = block.next;
+        }
+        None
+    }
+
+    fn take_whole(&mut self) -> Option<u32> {
+        let index = self.head(Cut::Whole)?;
+        self.unlink(index);
+        let block = &mut self.blocks[index as usize];
+        block.free = [0; WORDS];
+        block.free_pages = 0;
+        block.cut = Cut::Small;
+        Some(index)
+    }
+
+    fn cut_whole(&mut self, cut: Cut) -> Option<u32> {
+        let index = self.head(Cut::Whole)?;
+        self.move_to(index, cut);
+        Some(index)
+    }
+
+    fn move_to(&mut self, index: u32, cut: Cut) {
+        self.unlink(index);
+        self.blocks[index as usize].cut = cut;
+        self.link(index);
+    }
+
+    fn unlink_if_empty(&mut self, index: u32) {
+        if self.blocks[index as usize].free_pages == 0 {
+            self.unlink(index);
+        }
+    }
+
+    fn head(&self, cut: Cut) -> Option<u32> {
+        let head = self.heads[cut as usize];
+        (head != NONE).then_some(head)
+    }
+
+    fn link(&mut self, index: u32) {
+        let cut = self.blocks[index as usize].cut as usize;
+        let head = core::mem::replace(&mut self.heads[cut], index);
+        if head != NONE {
+            self.blocks[head as usize].previous = index;
+        }
+        let block = &mut self.blocks[index as usize];
+        (block.next, block.previous, block.listed) = (head, NONE, true);
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let block = &mut self.blocks[index as usize];
+        let (next, previous, cut) = (block.next, block.previous, block.cut as usize);
+        block.listed = false;
+        if previous == NONE {
+            self.heads[cut] = next;
+        } else {
+            self.blocks[previous as usize].next = next;
+        }
+        if next != NONE {
+            self.blocks[next as usize].previous = previous;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn pool(blocks: usize) -> Blocks {
+        let storage = (0..blocks).map(|_| Block::new()).collect::<Vec<_>>();
+        Blocks::new(HostReal::new(0x20_0000), Vec::leak(storage))
+    }
+
+    fn full_pool(blocks: usize) -> Blocks {
+        let mut pool = pool(blocks);
+        let end = HostReal::new(0x20_0000 * (blocks as u64 + 1));
+        assert_eq!(pool.give(HostReal::new(0x20_0000), end), 0x20_0000 * blocks as u64);
+        pool
+    }
+
+    #[test]
+    fn a_whole_block_comes_back_whole() {
+        let mut pool = full_pool(1);
+        let small: Vec<_> = std::iter::from_fn(|| pool.take(LeafSize::Size4K)).collect();
+        assert_eq!(small.len(), 512);
+        assert_eq!(pool.take(LeafSize::Size2M), None);
+        for at in small {
+            pool.put(at, LeafSize::Size4K);
+        }
+        assert_eq!(pool.take(LeafSize::Size2M), Some(HostReal::new(0x20_0000)));
+    }
+
+    #[test]
+    fn memory_given_twice_or_outside_is_not_counted() {
+        let mut pool = full_pool(2);
+        assert_eq!(pool.give(HostReal::new(0), HostReal::new(0x100_0000)), 0);
+        assert_eq!(pool.free_pages(), 1024);
+    }
+
+    #[test]
+    fn partial_pages_at_the_ends_are_left_out() {
+        let mut pool = pool(1);
+        assert_eq!(pool.give(HostReal::new(0x20_0001), HostReal::new(0x20_3fff)), 0x2000);
+    }
+
+    #[test]
+    fn a_frame_given_back_twice_is_refused_and_counted() {
+        let mut pool = full_pool(1);
+        let at = pool.take(LeafSize::Size64K).expect("a frame");
+        pool.put(at, LeafSize::Size64K);
+        pool.put(at, LeafSize::Size64K);
+        pool.put(HostReal::new(0x1000), LeafSize::Size4K);
+        assert_eq!((pool.double_frees(), pool.free_pages()), (2, 512));
+    }
+
+    proptest! {
+        #[test]
+        fn frames_never_overlap_and_all_come_back(steps in prop::collection::vec((0usize..4, 0usize..64), 1..400)) {
+            let mut pool = full_pool(3);
+            let mut held: BTreeMap<u64, LeafSize> = BTreeMap::new();
+            for (what, pick) in steps {
+                if what == 3 {
+                    if let Some((&at, &size)) = held.iter().nth(pick % held.len().max(1)) {
+                        held.remove(&at);
+                        pool.put(HostReal::new(at), size);
+                    }
+                } else if let Some(at) = pool.take(LeafSize::ALL[what]) {
+                    prop_assert!(at.is_aligned(LeafSize::ALL[what]));
+                    let before = held.range(..=at.raw()).next_back();
+                    prop_assert!(before.is_none_or(|(b, s)| b + s.bytes() <= at.raw()));
+                    let after = held.range(at.raw()..).next();
+                    prop_assert!(after.is_none_or(|(a, _)| at.raw() + LeafSize::ALL[what].bytes() <= *a));
+                    held.insert(at.raw(), LeafSize::ALL[what]);
+                }
+            }
+            let out: u64 = held.values().map(|size| size.bytes() / 4096).sum();
+            prop_assert_eq!(pool.free_pages() + out, 3 * 512);
+            for (at, size) in held {
+                pool.put(HostReal::new(at), size);
+            }
+            prop_assert_eq!((pool.free_pages(), pool.double_frees()), (3 * 512, 0));
+            prop_assert!((0..3).all(|_| pool.take(LeafSize::Size2M).is_some()));
+        }
+    }
+}

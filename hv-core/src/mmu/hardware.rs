@@ -1,0 +1,72 @@
+//! What tables need from the machine: memory by host real address, and the flush. Everything else in [`mmu`](super) is plain Rust.
+
+use crate::sync::AtomicU64;
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+
+/// What has to leave every CPU's translation caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// One leaf of a partition.
+    Leaf {
+        /// Whose.
+        lpid: u32,
+        /// The guest real address it mapped, aligned to `size`.
+        at: GuestReal,
+        /// Its size.
+        size: LeafSize,
+    },
+    /// Everything of a partition, cached table entries (page-walk cache) included.
+    Partition {
+        /// Whose.
+        lpid: u32,
+    },
+}
+
+/// The machine below the tables.
+///
+/// # Safety
+/// An implementation upholds: 1. for a frame that [`FramePool`](super::FramePool) handed out, the accessors reach that very memory;
+/// 2. `flush` returns only when no CPU can use a translation that it names; 3. none of them unwinds.
+pub unsafe trait Hardware: Sync {
+    /// The doublewords of the table at `table`, as they stand in memory: big-endian.
+    ///
+    /// # Safety
+    /// `table..table + 8 * count` is a live table page of the caller's.
+    unsafe fn entries(&self, table: HostReal, count: usize) -> &[AtomicU64];
+
+    /// Zeroes `bytes` (a multiple of 4 KiB) at `at` (as aligned).
+    ///
+    /// # Safety
+    /// The range is the caller's and nobody else accesses it.
+    unsafe fn zero(&self, at: HostReal, bytes: u64);
+
+    /// Copies `bytes` from `from` to `to`; the ranges do not overlap.
+    ///
+    /// # Safety
+    /// `to` is the caller's alone, and `from` is not written meanwhile.
+    unsafe fn copy(&self, to: HostReal, from: HostReal, bytes: u64);
+
+    /// Makes what was just stored to a frame visible to instruction fetch on every CPU.
+    ///
+    /// # Safety
+    /// The range is the caller's.
+    unsafe fn make_executable(&self, at: HostReal, bytes: u64);
+
+    /// Reads guest memory for the hypervisor. The guest may write it at the same time: the bytes are whatever was seen.
+    ///
+    /// # Safety
+    /// The range lies in one frame that cannot be freed during the call.
+    unsafe fn read(&self, at: HostReal, into: &mut [u8]);
+
+    /// Writes guest memory for the hypervisor; the guest may access it at the same time.
+    ///
+    /// # Safety
+    /// As for [`read`](Self::read), and the frame is not shared with an image.
+    unsafe fn write(&self, at: HostReal, from: &[u8]);
+
+    /// Completes the flush on every CPU before it returns.
+    fn flush(&self, what: Flush);
+
+    /// Writes a partition's entry in the partition table (two doublewords, native order here) and makes every CPU forget the old one.
+    fn set_partition(&self, lpid: u32, scoped: u64, process: u64);
+}

@@ -1,0 +1,69 @@
+//! Guest memory, made by the guest's own storage interrupts.
+//!
+//! # The protocol
+//!
+//! A *fault* finds out which page belongs at an address and puts it there. Faults run on many CPUs at once and take no lock.
+//! A *mutation* changes what belongs where (slots added or removed, the partition emptied); mutations take
+//! [`Space`]'s lock, one at a time.
+//!
+//! ```text
+//!   fault                                            mutation
+//!   ─────                                            ────────
+//!   pin the version        ┐ SeqCst ┌                make the slot's sequence odd
+//!   read slot sequence     ┘ fences └                raise the version, wait for older pins to end
+//!   walk, remember the entry                         edit slots and tables
+//!   prepare: frame, zero or copy                     flush; free what the tables held
+//!   compare-and-swap the entry                       make the sequence even again
+//!   unpin
+//! ```
+//!
+//! * **Three answers.** The swap finds the entry the [`Same`](commit::Commit::Same), or
+//!   [`NotSame`](commit::Commit::NotSame): somebody else dealt with it, which is success if what they left permits the access, and
+//!   otherwise a reason to look again. A slot or table that is changing underneath means retry. Neither of the latter two is
+//!   visible outside [`fault`]: [`Resolution`] has no word for them.
+//! * **No mutation between check and swap.** A fault that saw an even sequence is pinned until its swap is done, and a mutation edits only after every
+//!   pin that may have seen the even sequence has ended. A fault that pins later sees the odd one and retries under the lock.
+//!   Pin-then-read against bump-then-read-pins is a store-buffering pair, hence the SeqCst fences in [`pins`].
+//! * **Hardware may set R and C meanwhile.** They are left out of the comparison and merged into what is written ([`commit`]).
+//! * **A change of frame is break before make**: the entry goes through *transit*, the flush completes, then the new entry is
+//!   written, all under one pin. Others that meet the transit entry get [`Resolution::Wait`].
+//! * **Freed last**: unlink, flush, wait for pins, free. A frame that the hypervisor reads or writes for the guest is safe while pinned.
+//!
+//! # The rooms
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`request`] | what goes in and comes out |
+//! | [`slot`] | which guest real addresses exist, and what they are made of |
+//! | [`pins`] | versions, pins and the grace period |
+//! | [`absent`] | the 63 bits of an entry that is not valid |
+//! | [`frame`], [`cache`] | host memory in frames, and each CPU's few |
+//! | [`walk`], [`commit`] | look without locks; compare and swap |
+//! | [`unlink`] | what was taken out of a table: flush it, then free it |
+//! | [`fault`] | the path that all this is for |
+//! | [`space`] | one guest's memory: slots, root, mutations |
+//! | [`seat`] | one CPU at one space: faults and the hypervisor's own accesses |
+//! | [`stats`], [`audit`] | counted on the way; counted by walking |
+
+pub mod absent;
+pub mod audit;
+pub mod cache;
+pub mod commit;
+pub mod fault;
+pub mod frame;
+pub mod hardware;
+pub mod pins;
+pub mod request;
+pub mod seat;
+pub mod slot;
+pub mod space;
+pub mod stats;
+pub mod unlink;
+pub mod walk;
+
+pub use frame::{Frame, FramePool, Memory};
+pub use hardware::{Flush, Hardware};
+pub use request::{Access, Reflect, Resolution, StorageFault, Ticket};
+pub use seat::{AccessError, Cpu, Seat};
+pub use slot::{Granule, SlotError, SlotSpec, Source};
+pub use space::Space;

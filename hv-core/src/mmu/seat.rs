@@ -1,0 +1,224 @@
+//! One CPU at one space: where faults come in, and where the hypervisor itself reads and writes guest memory.
+
+use super::cache::FrameCache;
+use super::fault::{Request, permits, resolve};
+use super::hardware::Hardware;
+use super::pins::MAX_CPUS;
+use super::request::{Access, Reflect, Resolution, StorageFault};
+use super::slot::Found;
+use super::space::Space;
+use super::stats::Stats;
+use crate::sync::relax;
+use core::cell::RefCell;
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+use ppc64_arch::radix::Entry;
+use ppc64_arch::trap::Hdsisr;
+
+/// How often an access of the hypervisor's own looks again before it gives up. Each turn means that another CPU took the page away or has it in
+/// transit.
+const OWN_TURNS: u32 = 1 << 16;
+
+/// What a CPU brings along to every space: its number, its frames, its counters.
+#[derive(Debug)]
+pub struct Cpu {
+    id: usize,
+    /// The slot that the last fault fell into.
+    pub(super) hint: usize,
+    /// Its frames.
+    pub frames: FrameCache,
+    /// What it counted.
+    pub stats: Stats,
+}
+
+impl Cpu {
+    /// CPU number `id`, or `None` if that is not below [`MAX_CPUS`]. No two CPUs share a number.
+    #[must_use]
+    pub fn new(id: usize) -> Option<Self> {
+        (id < MAX_CPUS).then(|| Self { id, hint: 0, frames: FrameCache::new(), stats: Stats::default() })
+    }
+
+    /// Its number.
+    #[must_use]
+    #[inline]
+    pub const fn id(&self) -> usize {
+        self.id
+    }
+}
+
+/// Why the hypervisor could not reach guest memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessError {
+    /// Part of the range lies in no slot, or wraps.
+    Outside,
+    /// A write to a read-only slot.
+    ReadOnly,
+    /// No frame was left for it.
+    OutOfMemory,
+    /// The page stayed in transit, or the tables are broken.
+    Stuck,
+}
+
+/// A CPU at a space.
+#[derive(Debug)]
+pub struct Seat<'a, 'm, H> {
+    space: &'a Space<'m, H>,
+    cpu: RefCell<Cpu>,
+}
+
+impl<'a, 'm, H: Hardware> Seat<'a, 'm, H> {
+    /// Seats `cpu` at `space`.
+    pub const fn new(space: &'a Space<'m, H>, cpu: Cpu) -> Self {
+        Self { space, cpu: RefCell::new(cpu) }
+    }
+
+    /// The space.
+    pub const fn space(&self) -> &'a Space<'m, H> {
+        self.space
+    }
+
+    /// Works with the CPU: its counters, or a mutation of the space. Not to be called from within itself.
+    pub fn with_cpu<R>(&self, work: impl FnOnce(&Space<'m, H>, &mut Cpu) -> R) -> R {
+        work(self.space, &mut self.cpu.borrow_mut())
+    }
+
+    /// Leaves the space; the CPU can take another seat.
+    pub fn leave(self) -> Cpu {
+        self.cpu.into_inner()
+    }
+
+    /// Resolves a guest storage interrupt. The fault's registers are claims: only the address and the kind of access are used, and the tables are looked at.
+    #[inline]
+    pub fn fault(&self, fault: &StorageFault) -> Resolution {
+        if let Some(why) = incurable(fault) {
+            return Resolution::Reflect(why);
+        }
+        let request = Request { at: fault.claim, access: needed(fault), own: false };
+        resolve(self.space, &mut self.cpu.borrow_mut(), request)
+    }
+
+    /// Copies guest memory at `at` to `into`. On an error `into` may be partly written.
+    ///
+    /// # Errors
+    /// See [`AccessError`].
+    pub fn read(&self, at: GuestReal, into: &mut [u8]) -> Result<(), AccessError> {
+        self.check(at, into.len() as u64)?;
+        for (page, range) in pages(at, into.len()) {
+            let piece = &mut into[range];
+            // SAFETY: 1. `touch` holds a pin: the frame is not freed meanwhile. 2. The piece lies in one page.
+            self.touch(page, Access::Read, |hardware, host| unsafe { hardware.read(host, piece) })?;
+        }
+        Ok(())
+    }
+
+    /// Copies `from` to guest memory at `at`. The range is checked before the first byte is written.
+    ///
+    /// # Errors
+    /// See [`AccessError`].
+    pub fn write(&self, at: GuestReal, from: &[u8]) -> Result<(), AccessError> {
+        self.check(at, from.len() as u64)?;
+        for (page, range) in pages(at, from.len()) {
+            let piece = &from[range];
+            // SAFETY: 1. As in `read`. 2. A leaf that permits stores is not shared.
+            self.touch(page, Access::Write, |hardware, host| unsafe { hardware.write(host, piece) })?;
+        }
+        Ok(())
+    }
+
+    /// Fills `bytes` bytes of guest memory at `at` with zeros.
+    ///
+    /// # Errors
+    /// See [`AccessError`].
+    pub fn zero(&self, at: GuestReal, bytes: u64) -> Result<(), AccessError> {
+        const ZEROS: [u8; 256] = [0; 256];
+        self.check(at, bytes)?;
+        let mut done = 0;
+        while done < bytes {
+            let piece = (bytes - done).min(ZEROS.len() as u64);
+            self.write(at.checked_add(done).ok_or(AccessError::Outside)?, &ZEROS[..piece as usize])?;
+            done += piece;
+        }
+        Ok(())
+    }
+
+    /// Whether `at..at + bytes` lies in the guest's slots as a whole.
+    #[must_use]
+    pub fn contains(&self, at: GuestReal, bytes: u64) -> bool {
+        self.check(at, bytes).is_ok()
+    }
+
+    fn check(&self, at: GuestReal, bytes: u64) -> Result<(), AccessError> {
+        let end = at.checked_add(bytes).ok_or(AccessError::Outside)?;
+        for _ in 0..OWN_TURNS {
+            let _pin = self.space.pins().pin(self.cpu.borrow().id());
+            match self.space.slots().cover(at.raw(), end.raw()) {
+                Some(true) => return Ok(()),
+                Some(false) => return Err(AccessError::Outside),
+                None => relax(),
+            }
+        }
+        Err(AccessError::Stuck)
+    }
+
+    /// Runs `work` on the host address of `at` once the entry there permits the access, under the pin under which that was seen.
+    fn touch(&self, at: GuestReal, access: Access, work: impl FnOnce(&H, HostReal)) -> Result<(), AccessError> {
+        let mut cpu = self.cpu.borrow_mut();
+        for _ in 0..OWN_TURNS {
+            {
+                let _pin = self.space.pins().pin(cpu.id());
+                if let Some(host) = self.permitted(at, access, cpu.hint) {
+                    work(&self.space.memory().hardware, host);
+                    return Ok(());
+                }
+            }
+            match resolve(self.space, &mut cpu, Request { at, access, own: true }) {
+                Resolution::Resume => {}
+                Resolution::Wait(_) => relax(),
+                Resolution::Reflect(Reflect::ReadOnly) => return Err(AccessError::ReadOnly),
+                Resolution::Reflect(_) => return Err(AccessError::Outside),
+                Resolution::OutOfMemory => return Err(AccessError::OutOfMemory),
+                Resolution::MachineError => return Err(AccessError::Stuck),
+            }
+        }
+        Err(AccessError::Stuck)
+    }
+
+    /// The host address of `at`, if its slot is stable and its leaf permits the access. Under the caller's pin.
+    fn permitted(&self, at: GuestReal, access: Access, hint: usize) -> Option<HostReal> {
+        let Found::Slot(_) = self.space.slots().find(at, hint) else { return None };
+        // SAFETY: 1. The caller is pinned, and the slot was stable after that.
+        let seen = unsafe { self.space.walk(at) };
+        match (seen.entry, seen.place.level.leaf) {
+            (Entry::Leaf(leaf), Some(size)) if permits(leaf, access) => leaf.frame().checked_add(at.offset_in(size)),
+            _ => None,
+        }
+    }
+}
+
+/// Causes that no mapping cures.
+fn incurable(fault: &StorageFault) -> Option<Reflect> {
+    let cause = Hdsisr::from_bits_retain(fault.cause?) & (Hdsisr::BAD_TREE | Hdsisr::ATOMIC_ON_CI);
+    (!cause.is_empty()).then(|| Reflect::Unsupported(cause.bits()))
+}
+
+/// The access that has to be permitted. A walk of the guest's own tables reads them, and writes them to set R or C; which of the two it was, a cause of
+/// protection tells.
+fn needed(fault: &StorageFault) -> Access {
+    if !fault.table_walk {
+        return fault.access;
+    }
+    let cause = Hdsisr::from_bits_retain(fault.cause.unwrap_or(0));
+    if cause.contains(Hdsisr::PROTECTION) { Access::Write } else { Access::Read }
+}
+
+/// The pieces of `at..at + length` that lie in one 4 KiB page each: where, and which part of the buffer. The caller checked that the range does not
+/// wrap.
+fn pages(at: GuestReal, length: usize) -> impl Iterator<Item = (GuestReal, core::ops::Range<usize>)> {
+    let mut done = 0;
+    core::iter::from_fn(move || {
+        let here = at.checked_add(done as u64).filter(|_| done < length)?;
+        let room = (LeafSize::Size4K.bytes() - here.offset_in(LeafSize::Size4K)) as usize;
+        let piece = done..(done + room).min(length);
+        done = piece.end;
+        Some((here, piece))
+    })
+}

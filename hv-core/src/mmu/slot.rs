@@ -1,0 +1,465 @@
+//! Memory slots: which guest real addresses exist, and what they are made of.
+//!
+//! Slots stand sorted by address in a small array, found by a hint and else by bisection. Faults read them without a lock, under a pin; a
+//! mutation makes [`Slots::sequence`] odd and waits for the grace period before it edits, so whoever saw an even sequence reads
+//! fields that nobody writes ([`super::pins`]). Each slot carries a sequence of its own for changes that concern only its pages.
+//!
+//! # Who may do what
+//! Edits: only with the space's mutation lock, only between [`Slots::close`] + grace and [`Slots::open`].
+
+use crate::sync::{AtomicU64, Ordering};
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+
+/// The most slots of one guest.
+pub const MAX_SLOTS: usize = if cfg!(loom) { 2 } else { 32 };
+
+/// What a slot's pages are made of when the guest first touches them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Zeros.
+    Zero,
+    /// `bytes` bytes of host memory from `at`, zeros behind them. The image is shared where a leaf can map it, read-only, and copied on the first write.
+    /// It must stay as it is for as long as the slot lives.
+    Image {
+        /// Where the image stands; any alignment.
+        at: HostReal,
+        /// Its length.
+        bytes: u64,
+    },
+}
+
+/// How large the leaves of a guest are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granule {
+    /// This size wherever the slot holds a whole block of it, smaller ones elsewhere.
+    Fixed(LeafSize),
+    /// The largest that fits the slot and does not give up sharing an image.
+    Auto,
+}
+
+impl Granule {
+    /// No leaf is larger.
+    #[must_use]
+    #[inline]
+    pub const fn limit(self) -> LeafSize {
+        match self {
+            Self::Fixed(size) => size,
+            Self::Auto => LeafSize::Size2M,
+        }
+    }
+
+    /// What the base and length of a slot must be multiples of, so that leaves of this granule can meet at its ends.
+    #[must_use]
+    pub const fn slot_alignment(self) -> LeafSize {
+        match self {
+            Self::Fixed(LeafSize::Size4K) => LeafSize::Size4K,
+            _ => LeafSize::Size64K,
+        }
+    }
+}
+
+/// A slot to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotSpec {
+    /// First guest real address, aligned to `align`.
+    pub base: GuestReal,
+    /// Length in bytes, a multiple of `align`.
+    pub bytes: u64,
+    /// What it is made of.
+    pub source: Source,
+    /// Stores are the guest's error.
+    pub read_only: bool,
+}
+
+/// Why a slot was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotError {
+    /// It has no bytes.
+    Empty,
+    /// Base or length is no multiple of the space's slot alignment.
+    Misaligned,
+    /// It ends beyond the addresses that the tree translates.
+    OutOfRange,
+    /// It overlaps a slot that is there.
+    Overlaps,
+    /// There are [`MAX_SLOTS`] slots already.
+    TooMany,
+    /// An image that is longer than its slot, or that wraps.
+    BadImage,
+}
+
+/// A slot as a fault sees it: a consistent copy, for as long as the pin lives under which it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotView {
+    /// Which slot.
+    pub index: usize,
+    /// First guest real address.
+    pub base: u64,
+    /// First guest real address behind it.
+    pub end: u64,
+    /// What it is made of.
+    pub source: Source,
+    /// Stores are the guest's error.
+    pub read_only: bool,
+}
+
+/// What looking for a slot found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The address lies in this slot.
+    Slot(SlotView),
+    /// In no slot.
+    Nowhere,
+    /// The slots, or that slot's pages, are changing: retry.
+    Busy,
+}
+
+const READ_ONLY: u64 = 1;
+const IMAGE: u64 = 2;
+
+/// One slot in memory. All fields but the sequence are written only while the slots are closed and nobody older is pinned, so Relaxed suffices
+/// for them; the sequence's fences order them.
+#[derive(Debug)]
+struct Slot {
+    sequence: AtomicU64,
+    base: AtomicU64,
+    end: AtomicU64,
+    flags: AtomicU64,
+    image_at: AtomicU64,
+    image_bytes: AtomicU64,
+}
+
+impl Slot {
+    fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { sequence: zero(), base: zero(), end: zero(), flags: zero(), image_at: zero(), image_bytes: zero() }
+    }
+
+    #[inline]
+    fn holds(&self, at: u64) -> bool {
+        self.base.load(Ordering::Relaxed) <= at && at < self.end.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn view(&self, index: usize) -> SlotView {
+        let flags = self.flags.load(Ordering::Relaxed);
+        let source = if flags & IMAGE == 0 {
+            Source::Zero
+        } else {
+            let at = HostReal::new(self.image_at.load(Ordering::Relaxed));
+            Source::Image { at, bytes: self.image_bytes.load(Ordering::Relaxed) }
+        };
+        let (base, end) = (self.base.load(Ordering::Relaxed), self.end.load(Ordering::Relaxed));
+        SlotView { index, base, end, source, read_only: flags & READ_ONLY != 0 }
+    }
+
+    fn write(&self, spec: &SlotSpec) {
+        let (image, at, bytes) = match spec.source {
+            Source::Zero => (0, 0, 0),
+            Source::Image { at, bytes } => (IMAGE, at.raw(), bytes),
+        };
+        self.base.store(spec.base.raw(), Ordering::Relaxed);
+        self.end.store(spec.base.raw() + spec.bytes, Ordering::Relaxed);
+        self.flags.store(image | if spec.read_only { READ_ONLY } else { 0 }, Ordering::Relaxed);
+        self.image_at.store(at, Ordering::Relaxed);
+        self.image_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    fn copy_from(&self, other: &Self) {
+        let copy = |to: &AtomicU64, from: &AtomicU64| to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        copy(&self.base, &other.base);
+        copy(&self.end, &other.end);
+        copy(&self.flags, &other.flags);
+        copy(&self.image_at, &other.image_at);
+        copy(&self.image_bytes, &other.image_bytes);
+    }
+}
+
+/// All slots of a guest, sorted by address.
+#[derive(Debug)]
+pub struct Slots {
+    sequence: AtomicU64,
+    count: AtomicU64,
+    slots: [Slot; MAX_SLOTS],
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Slots {
+    /// No slots.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { sequence: AtomicU64::new(0), count: AtomicU64::new(0), slots: core::array::from_fn(|_| Slot::new()) }
+    }
+
+    /// The slot that holds `at`, `hint` tried first. To be called under a pin.
+    #[inline]
+    pub fn find(&self, at: GuestReal, hint: usize) -> Found {
+        // Acquire: an even value that a mutation left brings its edits with it. The fence in `Pins::pin` stands before the load, and the next edit
+        // happens after a grace period that waits for that pin.
+        if self.sequence.load(Ordering::Acquire) & 1 != 0 {
+            return Found::Busy;
+        }
+        let index =
+            if hint < MAX_SLOTS && self.slots[hint].holds(at.raw()) { Some(hint) } else { self.bisect(at.raw()) };
+        match index {
+            None => Found::Nowhere,
+            Some(index) if self.slots[index].sequence.load(Ordering::Acquire) & 1 != 0 => Found::Busy,
+            Some(index) => Found::Slot(self.slots[index].view(index)),
+        }
+    }
+
+    fn bisect(&self, at: u64) -> Option<usize> {
+        let count = self.len();
+        let above = self.slots[..count].partition_point(|slot| slot.base.load(Ordering::Relaxed) <= at);
+        let index = above.checked_sub(1)?;
+        self.slots[index].holds(at).then_some(index)
+    }
+
+    /// How many slots there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        (self.count.load(Ordering::Relaxed) as usize).min(MAX_SLOTS)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// From now on every fault that looks finds the slots busy. The grace period has to follow before an edit.
+    pub(super) fn close(&self) {
+        // Relaxed: the fence at the head of `Pins::grace` orders it before the pins are read.
+        self.sequence.store(self.sequence.load(Ordering::Relaxed) | 1, Ordering::Relaxed);
+    }
+
+    /// Lets faults in again.
+    pub(super) fn open(&self) {
+        // Release: whoever sees the even value (Acquire in `find`) sees the edits.
+        self.sequence.store((self.sequence.load(Ordering::Relaxed) | 1) + 1, Ordering::Release);
+    }
+
+    /// From now on every fault in a slot that touches `from..to` finds it busy. The grace period has to follow before an edit.
+    pub(super) fn close_range(&self, from: u64, to: u64) {
+        for slot in self.touching(from, to) {
+            slot.sequence.store(slot.sequence.load(Ordering::Relaxed) | 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets faults into those slots again.
+    pub(super) fn open_range(&self, from: u64, to: u64) {
+        for slot in self.touching(from, to) {
+            slot.sequence.store((slot.sequence.load(Ordering::Relaxed) | 1) + 1, Ordering::Release);
+        }
+    }
+
+    fn touching(&self, from: u64, to: u64) -> impl Iterator<Item = &Slot> {
+        let overlaps =
+            move |slot: &&Slot| slot.base.load(Ordering::Relaxed) < to && from < slot.end.load(Ordering::Relaxed);
+        self.slots[..self.len()].iter().filter(overlaps)
+    }
+
+    /// Adds a slot. Only while closed.
+    pub(super) fn insert(&self, spec: &SlotSpec) -> Result<(), SlotError> {
+        let count = self.len();
+        if count == MAX_SLOTS {
+            return Err(SlotError::TooMany);
+        }
+        let (base, end) = (spec.base.raw(), spec.base.raw() + spec.bytes);
+        let place = self.slots[..count].partition_point(|slot| slot.base.load(Ordering::Relaxed) < base);
+        let overlaps = |slot: &Slot| slot.base.load(Ordering::Relaxed) < end && base < slot.end.load(Ordering::Relaxed);
+        if self.slots[..count].iter().any(overlaps) {
+            return Err(SlotError::Overlaps);
+        }
+        for index in (place..count).rev() {
+            self.slots[index + 1].copy_from(&self.slots[index]);
+        }
+        self.slots[place].write(spec);
+        self.count.store(count as u64 + 1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Forgets all slots. Only while closed.
+    pub(super) fn clear(&self) {
+        for slot in &self.slots[..self.len()] {
+            slot.base.store(0, Ordering::Relaxed);
+            slot.end.store(0, Ordering::Relaxed);
+        }
+        self.count.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether every byte of `from..to` lies in a slot; `None` while they are changing. To be called under a pin.
+    pub fn cover(&self, from: u64, to: u64) -> Option<bool> {
+        let mut at = from;
+        while at < to {
+            match self.find(GuestReal::new(at), MAX_SLOTS) {
+                Found::Slot(slot) => at = slot.end,
+                Found::Nowhere => return Some(false),
+                Found::Busy => return None,
+            }
+        }
+        Some(true)
+    }
+}
+
+impl SlotSpec {
+    /// Checks what can be said of a slot by itself: `address_bits` is what the tree translates, `align` what base and length must be multiples of.
+    ///
+    /// # Errors
+    /// See [`SlotError`].
+    pub fn check(&self, address_bits: u32, align: LeafSize) -> Result<(), SlotError> {
+        if self.bytes == 0 {
+            return Err(SlotError::Empty);
+        }
+        if !self.base.is_aligned(align) || self.bytes & align.offset_mask() != 0 {
+            return Err(SlotError::Misaligned);
+        }
+        let end = self.base.checked_add(self.bytes).ok_or(SlotError::OutOfRange)?;
+        if end.raw() > 1 << address_bits {
+            return Err(SlotError::OutOfRange);
+        }
+        match self.source {
+            Source::Image { at, bytes } if bytes > self.bytes || at.checked_add(bytes).is_none() => {
+                Err(SlotError::BadImage)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl SlotView {
+    /// The largest leaf that may map the page at `at`: its whole block lies in the slot, it is no larger than `granule` says, and with
+    /// [`Granule::Auto`] an image that can be mapped without a copy stays so.
+    #[must_use]
+    #[inline]
+    pub fn leaf_for(&self, at: GuestReal, granule: Granule) -> LeafSize {
+        let limit = granule.limit();
+        let fits = |size: LeafSize| {
+            size <= limit
+                && self.holds_block(at.align_down(size), size)
+                && (granule != Granule::Auto || self.keeps_sharing(at, size))
+        };
+        if fits(LeafSize::Size2M) {
+            LeafSize::Size2M
+        } else if fits(LeafSize::Size64K) {
+            LeafSize::Size64K
+        } else {
+            LeafSize::Size4K
+        }
+    }
+
+    fn holds_block(&self, block: GuestReal, size: LeafSize) -> bool {
+        // No overflow: both lie below the tree's limit, and a block never ends above it.
+        self.base <= block.raw() && block.raw() + size.bytes() <= self.end
+    }
+
+    /// Whether a leaf of `size` gives up sharing that a smaller one would allow.
+    fn keeps_sharing(&self, at: GuestReal, size: LeafSize) -> bool {
+        self.shared_frame(at, size).is_some() || self.shared_frame(at, LeafSize::Size4K).is_none()
+    }
+
+    /// Where the image stands that a leaf of `size` at `at`'s block can map as it is, if it can.
+    #[must_use]
+    #[inline]
+    pub fn shared_frame(&self, at: GuestReal, size: LeafSize) -> Option<HostReal> {
+        let Source::Image { at: image, bytes } = self.source else { return None };
+        let offset = at.align_down(size).raw().checked_sub(self.base)?;
+        let frame = image.checked_add(offset)?;
+        (frame.is_aligned(size) && offset + size.bytes() <= bytes).then_some(frame)
+    }
+
+    /// The part of the image that belongs to `at`'s block of `size`: where it stands and how long it is. Zeros follow. `None`: nothing but zeros.
+    #[must_use]
+    pub fn image_part(&self, at: GuestReal, size: LeafSize) -> Option<(HostReal, u64)> {
+        let Source::Image { at: image, bytes } = self.source else { return None };
+        let offset = at.align_down(size).raw().checked_sub(self.base)?;
+        let length = bytes.checked_sub(offset)?.min(size.bytes());
+        Some((image.checked_add(offset)?, length)).filter(|_| length != 0)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn spec(base: u64, bytes: u64) -> SlotSpec {
+        SlotSpec { base: GuestReal::new(base), bytes, source: Source::Zero, read_only: false }
+    }
+
+    fn view(base: u64, end: u64, source: Source) -> SlotView {
+        SlotView { index: 0, base, end, source, read_only: false }
+    }
+
+    #[test]
+    fn slots_are_found_whatever_the_order_they_came_in_and_whatever_the_hint() {
+        let slots = Slots::new();
+        for base in [0x30_0000, 0x10_0000, 0x20_0000, 0x50_0000] {
+            slots.insert(&spec(base, 0x10_0000)).expect("no overlap");
+        }
+        for hint in [0, 1, 2, 3, 4, MAX_SLOTS, usize::MAX] {
+            for at in [0x10_0000, 0x2f_ffff, 0x5f_ffff] {
+                let Found::Slot(found) = slots.find(GuestReal::new(at), hint) else { panic!("{at:#x} not found") };
+                assert!(found.base <= at && at < found.end);
+            }
+            for at in [0, 0xf_ffff, 0x40_0000, 0x60_0000, u64::MAX] {
+                assert_eq!(slots.find(GuestReal::new(at), hint), Found::Nowhere);
+            }
+        }
+    }
+
+    #[test]
+    fn closed_slots_are_busy_for_every_address() {
+        let slots = Slots::new();
+        slots.insert(&spec(0, 0x1000)).expect("no overlap");
+        slots.close();
+        assert_eq!(slots.find(GuestReal::new(0), 0), Found::Busy);
+        slots.open();
+        assert!(matches!(slots.find(GuestReal::new(0), 0), Found::Slot(_)));
+    }
+
+    #[test]
+    fn bad_slots_are_refused_by_name() {
+        let check = |spec: SlotSpec| spec.check(52, LeafSize::Size64K);
+        assert_eq!(check(spec(0, 0)), Err(SlotError::Empty));
+        assert_eq!(check(spec(0x1000, 0x1_0000)), Err(SlotError::Misaligned));
+        assert_eq!(check(spec(0, 0x1_1000)), Err(SlotError::Misaligned));
+        assert_eq!(check(spec(u64::MAX - 0xffff, 0x1_0000)), Err(SlotError::OutOfRange));
+        assert_eq!(check(spec((1 << 52) - 0x1_0000, 0x2_0000)), Err(SlotError::OutOfRange));
+        let image = Source::Image { at: HostReal::new(0), bytes: 0x1_0001 };
+        assert_eq!(check(SlotSpec { source: image, ..spec(0, 0x1_0000) }), Err(SlotError::BadImage));
+        assert_eq!(check(spec((1 << 52) - 0x1_0000, 0x1_0000)), Ok(()));
+        let slots = Slots::new();
+        slots.insert(&spec(0x1000, 0x2000)).expect("the first");
+        assert_eq!(slots.insert(&spec(0x2000, 0x1000)), Err(SlotError::Overlaps));
+        assert_eq!(slots.insert(&spec(0, 0x1001)), Err(SlotError::Overlaps));
+    }
+
+    #[test]
+    fn a_leaf_is_as_large_as_slot_and_limit_allow() {
+        let slot = view(0x10_0000, 0x60_0000, Source::Zero);
+        let leaf = |at, limit| slot.leaf_for(GuestReal::new(at), Granule::Fixed(limit));
+        assert_eq!(leaf(0x20_0000, LeafSize::Size2M), LeafSize::Size2M);
+        assert_eq!(leaf(0x10_0000, LeafSize::Size2M), LeafSize::Size64K);
+        assert_eq!(leaf(0x20_0000, LeafSize::Size64K), LeafSize::Size64K);
+        assert_eq!(leaf(0x20_0000, LeafSize::Size4K), LeafSize::Size4K);
+    }
+
+    #[test]
+    fn an_image_is_shared_at_the_largest_size_that_needs_no_copy() {
+        let image = Source::Image { at: HostReal::new(0x101_0000), bytes: 0x40_1234 };
+        let slot = view(0, 0x41_0000, image);
+        assert_eq!(slot.leaf_for(GuestReal::new(0), Granule::Auto), LeafSize::Size64K);
+        assert_eq!(slot.shared_frame(GuestReal::new(0x1_2345), LeafSize::Size64K), Some(HostReal::new(0x102_0000)));
+        assert_eq!(
+            slot.image_part(GuestReal::new(0x40_1fff), LeafSize::Size4K),
+            Some((HostReal::new(0x141_1000), 0x234))
+        );
+        assert_eq!(slot.image_part(GuestReal::new(0x40_2000), LeafSize::Size4K), None);
+        assert_eq!(slot.shared_frame(GuestReal::new(0x40_1000), LeafSize::Size4K), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! One guest's memory: its slots, the root of its tables, and the mutations.
+//!
+//! Mutations hold the one lock, close what they concern, wait for the grace period, and only then edit ([`super`] draws it).
+//! A CPU that mutates must not be pinned: every public function here takes and drops its own pins.
+
+use super::frame::{Frame, Memory};
+use super::hardware::Hardware;
+use super::pins::Pins;
+use super::seat::Cpu;
+use super::slot::{Granule, SlotError, SlotSpec, Slots};
+use super::unlink::Unlinked;
+use super::walk::{Place, Seen, walk};
+use crate::sync::Lock;
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+use ppc64_arch::radix::{Level, geometry, pate};
+
+/// One guest's memory.
+#[derive(Debug)]
+pub struct Space<'m, H> {
+    memory: &'m Memory<H>,
+    lpid: u32,
+    top: &'static Level,
+    root: HostReal,
+    granule: Granule,
+    slots: Slots,
+    pins: Pins,
+    /// Held by whoever mutates; how many mutations there were, the generation of what they empty.
+    mutation: Lock<u32>,
+}
+
+impl<'m, H: Hardware> Space<'m, H> {
+    /// An empty space for partition `lpid`, with its entry in the partition table. `None` if there is no memory for the root.
+    pub fn new(memory: &'m Memory<H>, lpid: u32, granule: Granule) -> Option<Self> {
+        Self::with_geometry(memory, lpid, granule, &geometry::ROOT)
+    }
+
+    /// The same with a tree of another shape, for models. A root takes a frame of 64 KiB, or 4 KiB if it fits one.
+    pub fn with_geometry(memory: &'m Memory<H>, lpid: u32, granule: Granule, top: &'static Level) -> Option<Self> {
+        let mut root = memory.pool.take(root_size(top))?;
+        root.zero(&memory.hardware);
+        let root = root.into_entry();
+        let space =
+            Self { memory, lpid, top, root, granule, slots: Slots::new(), pins: Pins::new(), mutation: Lock::new(0) };
+        space.set_process_table(0);
+        Some(space)
+    }
+
+    /// The partition's number.
+    #[must_use]
+    pub const fn lpid(&self) -> u32 {
+        self.lpid
+    }
+
+    /// How large its leaves are made.
+    #[must_use]
+    pub const fn granule(&self) -> Granule {
+        self.granule
+    }
+
+    /// The host memory that it is made of.
+    #[must_use]
+    pub const fn memory(&self) -> &'m Memory<H> {
+        self.memory
+    }
+
+    /// Tells the hardware where the guest's process table is: doubleword 1 of the partition table entry, checked by the caller.
+    pub fn set_process_table(&self, process: u64) {
+        self.memory.hardware.set_partition(self.lpid, pate::partition_scoped(self.root, self.top), process);
+    }
+
+    /// Adds a slot.
+    ///
+    /// # Errors
+    /// See [`SlotError`]; nothing has changed then.
+    ///
+    /// # Safety
+    /// The image of the slot, if it has one, is host memory that nobody writes for as long as the slot lives.
+    pub unsafe fn add_slot(&self, spec: &SlotSpec) -> Result<(), SlotError> {
+        spec.check(self.top.address_bits(), self.granule.slot_alignment())?;
+        let _turn = self.begin();
+        self.slots.close();
+        self.pins.grace();
+        let added = self.slots.insert(spec);
+        self.slots.open();
+        added
+    }
+
+    /// Takes out every page and every table: the guest sees its slots as they were in the beginning. Frames go back to the pool.
+    pub fn empty(&self, cpu: &mut Cpu) {
+        let generation = self.begin();
+        self.slots.close();
+        self.pins.grace();
+        self.unlink_all(cpu, *generation);
+        self.slots.open();
+    }
+
+    /// Ends the space: pages, tables and the slots go; the root stays until [`destroy`](Self::destroy).
+    pub fn clear(&self, cpu: &mut Cpu) {
+        let generation = self.begin();
+        self.slots.close();
+        self.pins.grace();
+        self.unlink_all(cpu, *generation);
+        self.slots.clear();
+        self.slots.open();
+    }
+
+    /// Gives everything back, the root included.
+    pub fn destroy(self, cpu: &mut Cpu) {
+        self.clear(cpu);
+        self.memory.hardware.set_partition(self.lpid, 0, 0);
+        // SAFETY: 1. The root was taken in `with_geometry` at this size. 2. The partition table does not name it any more, and no CPU is at the space.
+        cpu.frames.put(&self.memory.pool, unsafe { Frame::from_entry(self.root, root_size(self.top)) });
+    }
+
+    /// Takes out the pages of `from..to` that lie in slots; what hangs below an entry that the range covers only in part stays as a whole if it is one leaf.
+    /// Bounds are rounded outwards to whole leaves.
+    pub fn unmap(&self, cpu: &mut Cpu, from: GuestReal, to: GuestReal) {
+        let generation = self.begin();
+        self.slots.close_range(from.raw(), to.raw());
+        self.pins.grace();
+        let mut at = from.raw();
+        while at < to.raw() {
+            // SAFETY: 1. We hold the lock: tables are taken away only by us.
+            let seen = unsafe { self.walk(GuestReal::new(at)) };
+            if let Some(unlinked) = Unlinked::take(seen.place, *generation) {
+                unlinked.flush(self.memory, self.lpid, cpu).free(self.memory, cpu);
+            }
+            let span = seen.place.level.entry_span();
+            let Some(next) = (at & !(span - 1)).checked_add(span) else { break };
+            at = next;
+        }
+        self.slots.open_range(from.raw(), to.raw());
+    }
+
+    fn unlink_all(&self, cpu: &mut Cpu, generation: u32) {
+        for index in 0..self.top.entries() as u64 {
+            let at = GuestReal::new(index << self.top.shift);
+            // SAFETY: 1. The root is a live table of the top level for as long as the space lives.
+            let place = unsafe { Place::in_table(&self.memory.hardware, self.root, self.top, at) };
+            if let Some(unlinked) = Unlinked::take(place, generation) {
+                unlinked.flush(self.memory, self.lpid, cpu).free(self.memory, cpu);
+            }
+        }
+    }
+
+    /// Begins a mutation: the lock, and a new generation for what it empties.
+    fn begin(&self) -> impl core::ops::Deref<Target = u32> + '_ {
+        let mut turn = self.mutation.lock();
+        *turn = turn.wrapping_add(1) & 0xf_ffff;
+        turn
+    }
+
+    /// Keeps mutations out for as long as the guard lives.
+    pub(super) fn lock(&self) -> impl core::ops::Deref<Target = u32> + '_ {
+        self.mutation.lock()
+    }
+
+    /// The slots.
+    #[must_use]
+    #[inline]
+    pub(super) const fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// The pins of the CPUs at this space.
+    #[inline]
+    pub(super) const fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    pub(super) const fn top(&self) -> (HostReal, &'static Level) {
+        (self.root, self.top)
+    }
+
+    /// Walks to the entry for `at`.
+    ///
+    /// # Safety
+    /// The caller is pinned, or holds the mutation lock, for as long as it uses what it sees.
+    #[inline]
+    pub(super) unsafe fn walk(&self, at: GuestReal) -> Seen<'_> {
+        // SAFETY: 1. The root lives as long as the space. 2. The caller keeps the tables.
+        unsafe { walk(&self.memory.hardware, self.root, self.top, at) }
+    }
+}
+
+fn root_size(top: &Level) -> LeafSize {
+    if top.table_bytes() <= LeafSize::Size4K.bytes() { LeafSize::Size4K } else { LeafSize::Size64K }
+}

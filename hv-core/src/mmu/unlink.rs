@@ -1,0 +1,85 @@
+//! What was taken out of a table, and the only order in which it may be freed.
+//!
+//! ```text
+//!   Subtree::unlink ─► Unlinked ─ flush ─► Flushed ─ free ─► frames back in the pool
+//! ```
+//!
+//! Each step consumes the one before, so that a frame cannot be freed while some CPU may still translate to it. That no fault is on its way into the
+//! subtree is the caller's part: it holds the space's lock, has closed the slots and has waited for the grace period.
+
+use super::absent::State;
+use super::frame::{Frame, Memory};
+use super::hardware::{Flush, Hardware};
+use super::seat::Cpu;
+use super::stats::Made;
+use super::walk::Place;
+use ppc64_arch::addr::{GuestReal, LeafSize};
+use ppc64_arch::radix::{Entry, Level};
+
+/// An entry that was taken out, with all that hangs below it. Translations of it may still be cached.
+#[must_use = "what was unlinked has to be flushed, and then freed"]
+pub(super) struct Unlinked {
+    entry: Entry,
+    level: &'static Level,
+}
+
+/// The same, no longer cached anywhere.
+#[must_use = "what was flushed has to be freed"]
+pub(super) struct Flushed(Unlinked);
+
+impl Unlinked {
+    /// Takes out what stands at `place`, leaving an empty entry of `generation`. `None` if it is empty already.
+    pub(super) fn take(place: Place<'_>, generation: u32) -> Option<Self> {
+        if let Entry::Absent(_) = place.look().entry {
+            return None;
+        }
+        let empty = State::Empty { generation }.encode();
+        Some(Self { entry: place.replace(Entry::Absent(empty)), level: place.level })
+    }
+
+    /// Makes every CPU forget the partition's translations, cached tables included.
+    pub(super) fn flush<H: Hardware>(self, memory: &Memory<H>, lpid: u32, cpu: &mut Cpu) -> Flushed {
+        memory.hardware.flush(Flush::Partition { lpid });
+        cpu.stats.flushes += 1;
+        Flushed(self)
+    }
+}
+
+impl Flushed {
+    /// Gives every frame and table page of it back.
+    pub(super) fn free<H: Hardware>(self, memory: &Memory<H>, cpu: &mut Cpu) {
+        free_entry(memory, cpu, self.0.entry, self.0.level);
+    }
+}
+
+fn free_entry<H: Hardware>(memory: &Memory<H>, cpu: &mut Cpu, entry: Entry, level: &'static Level) {
+    match (entry, level.leaf) {
+        (Entry::Leaf(leaf), Some(size)) => {
+            cpu.stats.unmapped.add(Made::of(leaf), size);
+            if Made::of(leaf) != Made::Shared {
+                // SAFETY: 1. A leaf that is not shared owns its frame at its level's size. 2. It was unlinked and flushed.
+                cpu.frames.put(&memory.pool, unsafe { Frame::from_entry(leaf.frame(), size) });
+            }
+        }
+        (Entry::Table(table), _) => {
+            if let Some(below) = level.below(table.bits()) {
+                free_table(memory, cpu, table.base(), below);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Frees a table that nothing points at any more. Each entry becomes *detached* first, so that a swap that was on its way would fail.
+fn free_table<H: Hardware>(memory: &Memory<H>, cpu: &mut Cpu, base: ppc64_arch::addr::HostReal, level: &'static Level) {
+    for index in 0..level.entries() as u64 {
+        let at = GuestReal::new(index << level.shift);
+        // SAFETY: 1. The table is unlinked and ours until it is given back below.
+        let place = unsafe { Place::in_table(&memory.hardware, base, level, at) };
+        let was = place.replace(Entry::Absent(State::Detached.encode()));
+        free_entry(memory, cpu, was, level);
+    }
+    cpu.stats.tables_freed += 1;
+    // SAFETY: 1. Table pages are 4 KiB frames that their entry owned. 2. As above.
+    cpu.frames.put(&memory.pool, unsafe { Frame::from_entry(base, LeafSize::Size4K) });
+}

@@ -1,0 +1,84 @@
+//! Looking without locks: from the root down to the entry that says what is at an address.
+//!
+//! To be called under a pin, which keeps every table that can be met alive. An entry is read once; what is done with it later is decided by
+//! [`super::commit`], which compares.
+
+use super::hardware::Hardware;
+use crate::sync::{AtomicU64, Ordering};
+use ppc64_arch::addr::{GuestReal, HostReal};
+use ppc64_arch::radix::{Entry, Level};
+
+/// An entry in a table: where it is, and at which level.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    cell: &'a AtomicU64,
+    /// The level of the table that it stands in.
+    pub level: &'static Level,
+}
+
+impl<'a> Place<'a> {
+    /// The place of `at`'s entry in the table of `level` at `table`.
+    ///
+    /// # Safety
+    /// `table` is a live table of that level, and stays so for `'a`.
+    #[inline]
+    pub unsafe fn in_table<H: Hardware>(
+        hardware: &'a H,
+        table: HostReal,
+        level: &'static Level,
+        at: GuestReal,
+    ) -> Self {
+        // SAFETY: 1. The caller vouches for the table.
+        let entries = unsafe { hardware.entries(table, level.entries()) };
+        Self { cell: &entries[level.index(at.raw())], level }
+    }
+
+    /// What stands there now.
+    #[inline]
+    pub fn look(self) -> Seen<'a> {
+        // Acquire: pairs with the release of whoever linked a table here, whose zeroed entries we read next.
+        Seen { place: self, entry: Entry::decode(u64::from_be(self.cell.load(Ordering::Acquire))) }
+    }
+
+    /// Swaps `from` for `to`, or tells what stands there instead.
+    #[inline]
+    pub(super) fn swap(self, from: Entry, to: Entry) -> Result<(), Entry> {
+        // Release: the frame's or table's contents before the entry. Acquire on failure: we go on with what the other one published.
+        self.cell
+            .compare_exchange(from.encode().to_be(), to.encode().to_be(), Ordering::Release, Ordering::Acquire)
+            .map(|_| ())
+            .map_err(|raw| Entry::decode(u64::from_be(raw)))
+    }
+
+    /// Puts `to` there whatever stood there, and tells what it was. For entries that nobody else changes: those in transit, and those that a mutation has to itself.
+    #[inline]
+    pub(super) fn replace(self, to: Entry) -> Entry {
+        Entry::decode(u64::from_be(self.cell.swap(to.encode().to_be(), Ordering::AcqRel)))
+    }
+}
+
+/// An entry as it was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Where.
+    pub place: Place<'a>,
+    /// What.
+    pub entry: Entry,
+}
+
+/// Walks from the root (a table of `level` at `root`) to the entry for `at`: a leaf, an absent entry, or a table entry of a size that no level has, which nobody wrote.
+///
+/// # Safety
+/// `root` is a live tree, and a pin that began before keeps every table of it alive for `'a`.
+#[inline]
+pub unsafe fn walk<'a, H: Hardware>(hardware: &'a H, root: HostReal, level: &'static Level, at: GuestReal) -> Seen<'a> {
+    // SAFETY: 1. The caller vouches for the root.
+    let mut seen = unsafe { Place::in_table(hardware, root, level, at) }.look();
+    while let Entry::Table(table) = seen.entry
+        && let Some(below) = seen.place.level.below(table.bits())
+    {
+        // SAFETY: 1. A table entry that is linked points at a live table of its size. 2. The pin keeps it.
+        seen = unsafe { Place::in_table(hardware, table.base(), below, at) }.look();
+    }
+    seen
+}
