@@ -1,3 +1,233 @@
-//! x
-/// flush
-pub fn flush() {}
+//! The hypervisor's log: defmt records, encoded here and formatted on the host.
+//!
+//! A record costs the fault path a few stores: it is encoded (rzcobs, so that a reader can start in the middle) into a ring in memory.
+//! The ring is written to the second virtual terminal later: in the slow exits of the run loop when more than half of it is
+//! used, and at every ending. A record that finds no room is left out as a whole, and how many were is logged. Without a
+//! second terminal everything is dropped.
+//!
+//! One CPU runs in the hypervisor so far, with interrupts off; the critical section is what will keep others out.
+
+use crate::pseries::console::Terminal;
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU64, Ordering};
+use critical_section::RestoreState;
+use ppc64_arch::cpu;
+use ppc64_arch::spr::live;
+use ppc64_arch::trap::Msr;
+use spin::Once;
+
+/// Bytes of the ring; a power of two.
+const RING: usize = 64 * 1024;
+
+/// Where the log goes, if anywhere.
+static TERMINAL: Once<Terminal> = Once::new();
+/// Timebase at the start of the log, and ticks a second.
+static CLOCK: Once<(u64, u64)> = Once::new();
+/// Records that found no room since the last report.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+static LOG: Log = Log(UnsafeCell::new(State {
+    encoder: defmt::Encoder::new(),
+    ring: Ring { bytes: [0; RING], written: 0, drained: 0, record: 0, full: false },
+    restore: RestoreState::invalid(),
+}));
+
+struct Log(UnsafeCell<State>);
+
+// SAFETY: 1. the state is reached only through `with`, inside a critical section.
+unsafe impl Sync for Log {}
+
+struct State {
+    encoder: defmt::Encoder,
+    ring: Ring,
+    /// What ends the critical section that the current record holds.
+    restore: RestoreState,
+}
+
+impl Log {
+    /// Runs `work` on the state.
+    ///
+    /// # Safety
+    /// The caller is in a critical section, and not inside another `with`.
+    unsafe fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        // SAFETY: 1. the critical section keeps everyone else out; 2. no second reference, by the caller.
+        work(unsafe { &mut *self.0.get() })
+    }
+}
+
+/// Encoded records, waiting. Positions count up for ever; their low bits are the index.
+struct Ring {
+    bytes: [u8; RING],
+    written: u64,
+    drained: u64,
+    /// Where the current record began, to go back to if it does not fit.
+    record: u64,
+    full: bool,
+}
+
+impl Ring {
+    fn begin(&mut self) {
+        self.record = self.written;
+        self.full = false;
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if self.full || self.used() == RING as u64 {
+                self.full = true;
+                return;
+            }
+            self.bytes[Self::index(self.written)] = byte;
+            self.written += 1;
+        }
+    }
+
+    fn end(&mut self) {
+        if self.full {
+            self.written = self.record;
+            LOST.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    const fn used(&self) -> u64 {
+        self.written - self.drained
+    }
+
+    const fn index(position: u64) -> usize {
+        crate::memory::index(position) % RING
+    }
+
+    /// Takes up to 16 bytes out; how many.
+    fn pop(&mut self, into: &mut [u8; 16]) -> usize {
+        let mut count = 0;
+        while count < into.len() && self.drained < self.written {
+            into[count] = self.bytes[Self::index(self.drained)];
+            self.drained += 1;
+            count += 1;
+        }
+        count
+    }
+}
+
+#[defmt::global_logger]
+struct Logger;
+
+// SAFETY: 1. `acquire` enters a critical section that `release` ends, so records do not interleave; 2. `write` and `flush` come between the two.
+unsafe impl defmt::Logger for Logger {
+    fn acquire() {
+        // SAFETY: 1. `release` ends it with the same token; 2. defmt does not nest records.
+        let restore = unsafe { critical_section::acquire() };
+        // SAFETY: 1. in the critical section just entered.
+        unsafe {
+            LOG.with(|log| {
+                log.restore = restore;
+                log.ring.begin();
+                let State { encoder, ring, .. } = log;
+                encoder.start_frame(|bytes| ring.push(bytes));
+            });
+        }
+    }
+
+    unsafe fn flush() {}
+
+    unsafe fn release() {
+        // SAFETY: 1. in `acquire`'s critical section, which ends here with the token it began with.
+        unsafe {
+            let restore = LOG.with(|log| {
+                let State { encoder, ring, restore } = log;
+                encoder.end_frame(|bytes| ring.push(bytes));
+                ring.end();
+                *restore
+            });
+            critical_section::release(restore);
+        }
+    }
+
+    unsafe fn write(bytes: &[u8]) {
+        // SAFETY: 1. in `acquire`'s critical section.
+        unsafe {
+            LOG.with(|log| {
+                let State { encoder, ring, .. } = log;
+                encoder.write(bytes, |bytes| ring.push(bytes));
+            });
+        }
+    }
+}
+
+defmt::timestamp!("{=u64:us}", microseconds());
+
+/// Microseconds since the log's clock was set.
+fn microseconds() -> u64 {
+    CLOCK.get().map_or(0, |&(start, hz)| {
+        let ticks = u128::from(cpu::timebase().wrapping_sub(start));
+        u64::try_from(ticks * 1_000_000 / u128::from(hz.max(1))).unwrap_or(u64::MAX)
+    })
+}
+
+/// Starts the clock of the timestamps.
+pub fn set_clock(hz: u64) {
+    CLOCK.call_once(|| (cpu::timebase(), hz));
+}
+
+/// Sends the log to `terminal` from now on.
+pub fn attach(terminal: Terminal) {
+    TERMINAL.call_once(|| terminal);
+}
+
+/// Writes the ring out if more than half of it is used.
+pub fn drain_if_filling() {
+    let used = critical_section::with(|_| {
+        // SAFETY: 1. in a critical section, not inside another `with`.
+        unsafe { LOG.with(|log| log.ring.used()) }
+    });
+    if used > RING as u64 / 2 {
+        flush();
+    }
+}
+
+/// Writes the ring out.
+pub fn flush() {
+    let lost = LOST.swap(0, Ordering::Relaxed);
+    if lost > 0 {
+        drain();
+        defmt::warn!("{=u64} log records found no room and were left out", lost);
+    }
+    drain();
+}
+
+/// Writes out what is in the ring now, 16 bytes (one hcall) at a time; without a terminal it is thrown away.
+fn drain() {
+    let mut bytes = [0; 16];
+    loop {
+        let count = critical_section::with(|_| {
+            // SAFETY: 1. in a critical section, not inside another `with`.
+            unsafe { LOG.with(|log| log.ring.pop(&mut bytes)) }
+        });
+        if count == 0 {
+            return;
+        }
+        if let Some(terminal) = TERMINAL.get() {
+            terminal.write_all(&bytes[..count]);
+        }
+    }
+}
+
+struct InterruptsOff;
+critical_section::set_impl!(InterruptsOff);
+
+// SAFETY: 1. one CPU runs in the hypervisor, so that with MSR[EE]=0 nothing else does; 2. `release` restores what `acquire` found.
+unsafe impl critical_section::Impl for InterruptsOff {
+    unsafe fn acquire() -> critical_section::RawRestoreState {
+        let enabled = live::msr().contains(Msr::EE);
+        if enabled {
+            live::disable_interrupts();
+        }
+        u64::from(enabled)
+    }
+
+    unsafe fn release(enabled: critical_section::RawRestoreState) {
+        if enabled != 0 {
+            live::enable_interrupts();
+        }
+    }
+}

@@ -1,2 +1,5 @@
-//! x
+//! From reset to a described machine, step by step.
+
+pub mod fdt;
 pub mod openfirmware;
+pub mod tree;

@@ -21,14 +21,40 @@ pub unsafe fn zero(at: *mut u8, bytes: u64) {
     }
 }
 
-/// Copies whole doublewords.
+/// Copies `bytes` bytes, 32 at a turn and the rest singly.
 ///
 /// # Safety
-/// Both ranges must be memory, not overlap, be aligned to 8, and `bytes` a multiple of 8; nothing else may refer to `to`, and nothing may write `from`.
+/// Both ranges must be memory and must not overlap; nothing else may refer to `to`, and nothing may write `from`, meanwhile.
 #[inline]
 pub unsafe fn copy(from: *const u8, to: *mut u8, bytes: usize) {
-    // SAFETY: 1. the caller's ranges are valid and apart; 2. aligned to 8 by the caller.
-    unsafe { core::ptr::copy_nonoverlapping(from.cast::<u64>(), to.cast::<u64>(), bytes / 8) }
+    let whole = bytes & !31;
+    if whole > 0 {
+        // SAFETY: 1. the loop reads and writes exactly the first `whole` bytes, a multiple of 32 and not 0; 2. the caller vouches for both ranges.
+        unsafe {
+            asm!(
+                "   mtctr {turns}",
+                "2: ld {a}, 0({from})",         // four doublewords in,
+                "   ld {b}, 8({from})",
+                "   ld {c}, 16({from})",
+                "   ld {d}, 24({from})",
+                "   addi {from}, {from}, 32",
+                "   std {a}, 0({to})",          // four out,
+                "   std {b}, 8({to})",
+                "   std {c}, 16({to})",
+                "   std {d}, 24({to})",
+                "   addi {to}, {to}, 32",
+                "   bdnz 2b",                   // until CTR is used up
+                a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
+                from = inout(reg_nonzero) from => _, to = inout(reg_nonzero) to => _,
+                turns = in(reg) whole / 32, out("ctr") _,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+    for at in whole..bytes {
+        // SAFETY: 1. `at` is below `bytes`, so both lie in the caller's ranges.
+        unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) }
+    }
 }
 
 /// Makes instructions in `at..at+bytes` that were written as data fit to be fetched: the lines are stored (`dcbst`), the stores awaited, the

@@ -110,3 +110,11 @@ pub fn disable_interrupts() {
     // registers; 3. waiting interrupts harm nobody.
     unsafe { asm!("mtmsrd {}, 1", in(reg) 0_u64, options(nostack, preserves_flags)) }
 }
+
+/// Sets MSR\[EE\] and MSR\[RI\]: waiting external and decrementer interrupts are taken from here on.
+#[inline]
+pub fn enable_interrupts() {
+    let on = (crate::trap::Msr::EE | crate::trap::Msr::RI).bits();
+    // SAFETY: 1. L=1 leaves every bit but EE and RI alone; 2. the vectors keep every register of whom they interrupt.
+    unsafe { asm!("mtmsrd {}, 1", in(reg) on, options(nostack, preserves_flags)) }
+}

@@ -1,0 +1,248 @@
+//! The machine, as its flattened device tree describes it (Devicetree Specification 0.4 chapter 5; PAPR annex B for the nodes).
+//!
+//! The tree comes from outside and is a claim until it was checked here: size first, then structure (by the parser, in one pass over everything), then
+//! each number that is used. What is missing or makes no sense is named, so that a person can act on it.
+
+use super::tree::{self, Tree};
+use crate::pseries::rtas::Tokens;
+use core::fmt;
+use core::ops::Range;
+use heapless::Vec;
+use ppc64_arch::pvr::Pvr;
+
+type Node = tree::Node<'static>;
+
+/// Largest tree that is read. QEMU makes at most 1 MiB.
+const LARGEST: u32 = 2 * 1024 * 1024;
+/// Memory nodes that are used; further ones are left alone.
+const MEMORY_NODES: usize = 32;
+/// Virtual terminals that are looked at.
+const TERMINALS: usize = 8;
+
+/// A virtual terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vty {
+    /// Its unit address.
+    pub unit: u64,
+    /// Its interrupt source number, if it has one.
+    pub irq: Option<u32>,
+}
+
+/// What the platform needs to know about the machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// Memory, as the tree's memory nodes list it.
+    pub memory: Vec<Range<u64>, MEMORY_NODES>,
+    /// Where the tree itself lies.
+    pub tree: Range<u64>,
+    /// A guest's kernel that was loaded beside us.
+    pub kernel: Option<Range<u64>>,
+    /// An initrd that was loaded beside us.
+    pub initrd: Option<Range<u64>>,
+    /// The command line.
+    pub bootargs: &'static str,
+    /// Virtual terminals, lowest unit address first.
+    pub terminals: Vec<Vty, TERMINALS>,
+    /// Ticks of the timebase a second.
+    pub timebase_hz: u64,
+    /// Processor version.
+    pub pvr: Pvr,
+    /// Bits of the decrementer.
+    pub decrementer_bits: u32,
+    /// Processors there are.
+    pub cpus: usize,
+    /// The interrupt server number of the first processor.
+    pub server: u32,
+    /// RTAS calls that the machine offers.
+    pub rtas: Tokens,
+}
+
+/// Why the device tree is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeError {
+    /// No address was given, or it is not aligned to 8.
+    Nowhere(u64),
+    /// The first word is not the magic number.
+    NotATree(u32),
+    /// The size in the header is above [`LARGEST`], or less than a header.
+    Oversized(u32),
+    /// The structure is broken.
+    Malformed(tree::Malformed),
+    /// A node or property that is needed is missing.
+    Missing(&'static str),
+    /// A property has a length or value that makes no sense.
+    Invalid(&'static str),
+}
+
+impl fmt::Display for TreeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the machine's device tree ")?;
+        match self {
+            Self::Nowhere(at) => write!(f, "was announced at {at:#x}, where none can be"),
+            Self::NotATree(word) => write!(f, "starts with {word:#x} instead of 0xd00dfeed"),
+            Self::Oversized(size) => write!(f, "claims {size} bytes; at most {LARGEST} are read"),
+            Self::Malformed(why) => write!(f, "is malformed: {why:?}"),
+            Self::Missing(what) => write!(f, "lacks {what}"),
+            Self::Invalid(what) => write!(f, "has no sensible {what}"),
+        }?;
+        f.write_str("; start the machine with its own device tree (no -dtb)")
+    }
+}
+
+/// Reads the tree at `at`.
+///
+/// # Errors
+/// See [`TreeError`].
+///
+/// # Safety
+/// `at`, if it is an address of a tree at all, is that of memory which nobody writes from now on.
+pub unsafe fn read(at: u64) -> Result<Machine, TreeError> {
+    // SAFETY: 1. passed on to the caller.
+    let bytes = unsafe { bytes_of_tree(at) }?;
+    let tree = Tree::new(bytes).map_err(TreeError::Malformed)?;
+    describe(tree, at..at + bytes.len() as u64)
+}
+
+/// The tree's bytes, as many as its header says.
+///
+/// # Safety
+/// As for [`read`].
+unsafe fn bytes_of_tree(at: u64) -> Result<&'static [u8], TreeError> {
+    if at == 0 || !at.is_multiple_of(8) {
+        return Err(TreeError::Nowhere(at));
+    }
+    let words: *const u32 = core::ptr::with_exposed_provenance(crate::memory::index(at));
+    // SAFETY: 1. aligned; 2. the caller says this is memory, and the first two words of any tree exist.
+    let [magic, size] = unsafe { [u32::from_be(words.read()), u32::from_be(words.add(1).read())] };
+    if magic != 0xd00d_feed {
+        return Err(TreeError::NotATree(magic));
+    }
+    if !(40..=LARGEST).contains(&size) {
+        return Err(TreeError::Oversized(size));
+    }
+    // SAFETY: 1. the header says that the tree has this many bytes, bounded above; 2. they stay as they are, by the caller.
+    Ok(unsafe { core::slice::from_raw_parts(words.cast(), size as usize) })
+}
+
+/// Collects everything.
+fn describe(tree: Tree<'static>, place: Range<u64>) -> Result<Machine, TreeError> {
+    let root = tree.root();
+    let chosen = root.child("chosen").ok_or(TreeError::Missing("/chosen"))?;
+    let cpu = first_cpu(&root)?;
+    Ok(Machine {
+        memory: memory(&root)?,
+        tree: place,
+        kernel: pair(&chosen, "qemu,boot-kernel")?.map(|(at, bytes)| at..at.saturating_add(bytes)),
+        initrd: initrd(&chosen)?,
+        bootargs: string(&chosen, "bootargs")?.unwrap_or(""),
+        terminals: terminals(&root)?,
+        timebase_hz: u64::from(cell(&cpu, "timebase-frequency")?.ok_or(TreeError::Missing("timebase-frequency"))?),
+        pvr: Pvr::new(cell(&cpu, "cpu-version")?.ok_or(TreeError::Missing("cpu-version"))?),
+        decrementer_bits: cell(&cpu, "ibm,dec-bits")?.unwrap_or(32),
+        cpus: cpu_nodes(&root).count(),
+        server: cell(&cpu, "ibm,ppc-interrupt-server#s")?.unwrap_or(0),
+        rtas: tokens(&root)?,
+    })
+}
+
+/// Nodes of processors.
+fn cpu_nodes(root: &Node) -> impl Iterator<Item = Node> {
+    root.child("cpus").into_iter().flat_map(|cpus| cpus.children()).filter(|node| is_type(node, "cpu"))
+}
+
+/// The first processor's node.
+fn first_cpu(root: &Node) -> Result<Node, TreeError> {
+    cpu_nodes(root).next().ok_or(TreeError::Missing("a processor node"))
+}
+
+/// The memory nodes' ranges, empty ones left out.
+fn memory(root: &Node) -> Result<Vec<Range<u64>, MEMORY_NODES>, TreeError> {
+    let mut ranges = Vec::new();
+    for node in root.children().filter(|node| is_type(node, "memory")) {
+        let (at, bytes) = pair(&node, "reg")?.ok_or(TreeError::Missing("reg of a memory node"))?;
+        let end = at.checked_add(bytes).ok_or(TreeError::Invalid("reg of a memory node"))?;
+        if bytes > 0 && ranges.push(at..end).is_err() {
+            break;
+        }
+    }
+    if ranges.is_empty() { Err(TreeError::Missing("memory")) } else { Ok(ranges) }
+}
+
+/// The initrd's range, from its two ends.
+fn initrd(chosen: &Node) -> Result<Option<Range<u64>>, TreeError> {
+    match (number(chosen, "linux,initrd-start")?, number(chosen, "linux,initrd-end")?) {
+        (Some(start), Some(end)) if start < end => Ok(Some(start..end)),
+        (Some(start), Some(end)) if start > end => Err(TreeError::Invalid("linux,initrd-end")),
+        _ => Ok(None),
+    }
+}
+
+/// Virtual terminals, lowest unit address first.
+fn terminals(root: &Node) -> Result<Vec<Vty, TERMINALS>, TreeError> {
+    let mut found = Vec::new();
+    let nodes = root.child("vdevice").into_iter().flat_map(|bus| bus.children());
+    for node in nodes.filter(|node| node.base_name() == "vty") {
+        let unit = u64::from(cell(&node, "reg")?.ok_or(TreeError::Missing("reg of a vty node"))?);
+        let irq = first_cell(&node, "interrupts");
+        if found.push(Vty { unit, irq }).is_err() {
+            break;
+        }
+    }
+    found.sort_unstable_by_key(|vty: &Vty| vty.unit);
+    Ok(found)
+}
+
+/// The tokens of the RTAS calls that are used.
+fn tokens(root: &Node) -> Result<Tokens, TreeError> {
+    let rtas = root.child("rtas").ok_or(TreeError::Missing("/rtas"))?;
+    Ok(Tokens {
+        power_off: cell(&rtas, "power-off")?,
+        os_term: cell(&rtas, "ibm,os-term")?,
+        get_time_of_day: cell(&rtas, "get-time-of-day")?,
+        set_xive: cell(&rtas, "ibm,set-xive")?,
+    })
+}
+
+/// Whether `device_type` is `kind`.
+fn is_type(node: &Node, kind: &str) -> bool {
+    string(node, "device_type").ok().flatten() == Some(kind)
+}
+
+/// A property that is a string, its terminating zero left out.
+fn string(node: &Node, name: &'static str) -> Result<Option<&'static str>, TreeError> {
+    let Some(value) = node.property(name) else { return Ok(None) };
+    let text = value.strip_suffix(&[0]).unwrap_or(value);
+    core::str::from_utf8(text).map(Some).map_err(|_| TreeError::Invalid(name))
+}
+
+/// A property of one cell.
+fn cell(node: &Node, name: &'static str) -> Result<Option<u32>, TreeError> {
+    node.property(name)
+        .map(|value| value.try_into().map(u32::from_be_bytes).map_err(|_| TreeError::Invalid(name)))
+        .transpose()
+}
+
+/// The first cell of a property, if it is that long.
+fn first_cell(node: &Node, name: &str) -> Option<u32> {
+    node.property(name)?.first_chunk().map(|cell| u32::from_be_bytes(*cell))
+}
+
+/// A property of one or two cells, as a number.
+fn number(node: &Node, name: &'static str) -> Result<Option<u64>, TreeError> {
+    node.property(name)
+        .map(|value| match value.len() {
+            4 => value.try_into().map(|cell| u64::from(u32::from_be_bytes(cell))),
+            _ => value.try_into().map(u64::from_be_bytes),
+        })
+        .transpose()
+        .map_err(|_| TreeError::Invalid(name))
+}
+
+/// A property of two numbers of two cells each (pseries roots have two address and two size cells).
+fn pair(node: &Node, name: &'static str) -> Result<Option<(u64, u64)>, TreeError> {
+    let Some(value) = node.property(name) else { return Ok(None) };
+    let both: [u8; 16] = value.try_into().map_err(|_| TreeError::Invalid(name))?;
+    let both = u128::from_be_bytes(both).to_be_bytes();
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = both;
+    Ok(Some((u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes([i, j, k, l, m, n, o, p]))))
+}

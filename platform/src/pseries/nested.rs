@@ -1,0 +1,138 @@
+//! Nested API v1: the L0 runs a guest (L2) in our place, on tables of ours, until something happens that is our business.
+//!
+//! We keep a partition table in our own memory and tell the L0 where (H_SET_PARTITION_TABLE). Each entry points at a partition-scoped
+//! radix tree and at the guest's process table. H_ENTER_NESTED takes two structures, general registers and hypervisor state, swaps them with the
+//! CPU's, and answers with the vector of the interrupt that ended the run. H_TLB_INVALIDATE is our `tlbie`.
+//!
+//! # What is not in the structures
+//!
+//! Floating point, VMX and VSX registers, FPSCR, VSCR, VRSAVE, DSCR, AMR, IAMR, FSCR, TAR, EBB and performance monitor registers, DAR and
+//! DSISR, and the decrementer stay in the CPU across an exit: they are the guest's all the time. That is right as long as nothing of ours
+//! uses them. What guarantees it:
+//!
+//! * this crate is compiled without floating point and vector instructions, and a test disassembles the binary for them;
+//! * nothing here writes any of these registers but DAR and DSISR (for an interrupt that we raise in the guest) and DEC (lent for a sleep, and given back);
+//! * the hypervisor runs with translation off, so it takes no storage interrupt that would set DAR; its own interrupts in a sleep do not;
+//! * one guest CPU runs on a CPU of ours. With several, these registers have to be exchanged at a switch.
+
+use super::{H_SUCCESS, call, number};
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+use hv_core::guest::{HvState, Regs};
+use hv_core::mmu::Flush;
+use ppc64_arch::addr::LeafSize;
+use ppc64_arch::cpu::ptesync;
+
+/// Entries of the partition table: the most that the L0 takes (64 KiB, naturally aligned).
+const ENTRIES: usize = 4096;
+/// log2 of the table's size in units of 4 KiB, the low field of the PTCR (Power ISA 3.1B Book III 6.7.6.1).
+const TABLE_SIZE: u64 = 4;
+
+/// The partition table: two big-endian doublewords a partition, indexed by LPID.
+#[repr(C, align(65536))]
+struct PartitionTable([[AtomicU64; 2]; ENTRIES]);
+
+static PARTITIONS: PartitionTable = PartitionTable([const { [const { AtomicU64::new(0) }; 2] }; ENTRIES]);
+
+/// Why nested guests cannot be run here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NestedError {
+    /// The L0 does not know the call.
+    NotOffered,
+    /// It knows it, and answered this.
+    Refused(i64),
+}
+
+impl fmt::Display for NestedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOffered => f.write_str(
+                "the hypervisor below offers no nested virtualization; start QEMU with -M pseries,cap-nested-hv=on and -cpu power9, power10 or power11",
+            ),
+            Self::Refused(code) => write!(
+                f,
+                "the hypervisor below refused our partition table (code {code}); start QEMU with -M pseries,cap-nested-hv=on, without cap-nested-papr"
+            ),
+        }
+    }
+}
+
+/// Tells the L0 where the partition table is.
+///
+/// # Errors
+/// See [`NestedError`].
+pub fn init() -> Result<(), NestedError> {
+    const H_FUNCTION: i64 = -2;
+    let table = (&raw const PARTITIONS).addr() as u64;
+    // SAFETY: 1. the table is static, aligned to its size, and holds only invalid entries yet; 2. the L0 only reads it.
+    match unsafe { call(number::H_SET_PARTITION_TABLE, &[table | TABLE_SIZE]) }.code {
+        H_SUCCESS => Ok(()),
+        H_FUNCTION => Err(NestedError::NotOffered),
+        code => Err(NestedError::Refused(code)),
+    }
+}
+
+/// Writes partition `lpid`'s entry and makes the L0 forget the old one. An `lpid` that the table has no room for is left alone.
+pub fn set_partition(lpid: u32, scoped: u64, process: u64) {
+    let Some([first, second]) = PARTITIONS.0.get(lpid as usize) else { return };
+    // Relaxed: ptesync below orders the stores before anything that reads the table.
+    second.store(process.to_be(), Ordering::Relaxed);
+    first.store(scoped.to_be(), Ordering::Relaxed);
+    ptesync();
+    flush(Flush::Partition { lpid });
+}
+
+/// Fields of the `tlbie` instruction word that H_TLB_INVALIDATE takes (Power ISA 3.1B Book III 6.9.3.3).
+mod tlbie {
+    /// RIC=0, PRS=0, R=1: translations only, partition-scoped, radix.
+    pub const TRANSLATIONS: u64 = 1 << 16;
+    /// RIC=2, PRS=0, R=1: table entries and the page-walk cache as well.
+    pub const EVERYTHING: u64 = 2 << 18 | 1 << 16;
+    /// RB, IS=2: all that belongs to the LPID.
+    pub const WHOLE_PARTITION: u64 = 2 << 10;
+
+    /// RB's actual page size field (bits 56 to 58).
+    pub const fn page_size(size: super::LeafSize) -> u64 {
+        let encoding = match size {
+            super::LeafSize::Size4K => 0,
+            super::LeafSize::Size2M => 1,
+            super::LeafSize::Size1G => 2,
+            super::LeafSize::Size64K => 5,
+        };
+        encoding << 5
+    }
+}
+
+/// Drops translations.
+///
+/// QEMU answers success and does nothing: a CPU's translations end when it enters or leaves a guest. With one CPU that is the
+/// same thing; with more, the others have to be kicked out of the guest.
+pub fn flush(what: Flush) {
+    let (fields, lpid, rb) = match what {
+        Flush::Leaf { lpid, at, size } => (tlbie::TRANSLATIONS, lpid, at.raw() & !0xfff | tlbie::page_size(size)),
+        Flush::Partition { lpid } => (tlbie::EVERYTHING, lpid, tlbie::WHOLE_PARTITION),
+    };
+    ptesync();
+    // SAFETY: 1. translations are only dropped.
+    _ = unsafe { call(number::H_TLB_INVALIDATE, &[fields, u64::from(lpid), rb]) };
+    ptesync();
+}
+
+/// Runs the guest until its next exit: the vector, or the L0's error code.
+///
+/// Errors have to be told apart first: they are negative, or (H_NOT_AVAILABLE) positive and below every vector.
+///
+/// # Errors
+/// The code with which the L0 refused to run the guest. The registers are as they were.
+pub fn enter(state: &mut HvState, regs: &mut Regs) -> Result<u64, i64> {
+    let state = core::ptr::from_mut(state).addr() as u64;
+    let regs = core::ptr::from_mut(regs).addr() as u64;
+    // SAFETY: 1. both structures are borrowed mutably for the call and have the layout that the L0 reads and writes, asserted at their definition;
+    // 2. the guest reaches only memory that its partition-scoped tables name, which are the mmu half's to keep right;
+    // 3. registers that the call leaves changed are those that no code of ours uses, listed in the module's head.
+    let answer = unsafe { call(number::H_ENTER_NESTED, &[state, regs]) };
+    match u64::try_from(answer.code) {
+        Ok(vector) if vector >= ppc64_arch::trap::vector::SYSTEM_RESET => Ok(vector),
+        _ => Err(answer.code),
+    }
+}

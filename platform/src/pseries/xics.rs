@@ -1,0 +1,40 @@
+//! The L0's interrupt controller as a partition sees it (PAPR 14.5.4.5, XICS): the console's interrupt ends a sleep or
+//! a guest's run, so that what is typed is seen at once.
+//!
+//! Input itself is fetched by whoever asks for it; an interrupt only says that asking is worth while.
+
+use super::{H_SUCCESS, call, number, rtas};
+
+/// Priority of what we route: lower is more favoured, 0xff is never.
+const PRIORITY: u64 = 5;
+/// Accept everything more favoured than "never".
+const ACCEPT_ALL: u64 = 0xff;
+/// The source number, in what H_XIRR answers: no interrupt was waiting if it is 0.
+const SOURCE: u64 = 0x00ff_ffff;
+
+/// Routes terminal `unit`'s interrupt `irq` to CPU `server`, and lets interrupts through; whether input will interrupt.
+pub fn listen(unit: u64, irq: u32, server: u32) -> bool {
+    // SAFETY: 1. only the presentation controller's priority changes; MSR[EE] is off until somebody sleeps.
+    let open = unsafe { call(number::H_CPPR, &[ACCEPT_ALL]) };
+    // SAFETY: 1. only whether this device interrupts changes.
+    let signal = unsafe { call(number::H_VIO_SIGNAL, &[unit, 1]) };
+    open.code == H_SUCCESS && signal.code == H_SUCCESS && rtas::route_interrupt(irq, server, PRIORITY as u32)
+}
+
+/// Accepts and ends what is waiting; true if something was.
+pub fn acknowledge() -> bool {
+    let mut any = false;
+    // A source that is asserted for ever must not keep us here.
+    for _ in 0..16 {
+        // SAFETY: 1. answers in a register.
+        let answer = unsafe { call(number::H_XIRR, &[ACCEPT_ALL]) };
+        let waiting = answer.values[0];
+        if answer.code != H_SUCCESS || waiting & SOURCE == 0 {
+            break;
+        }
+        any = true;
+        // SAFETY: 1. ends the interrupt just accepted, and restores the priority it came from.
+        _ = unsafe { call(number::H_EOI, &[waiting]) };
+    }
+    any
+}
