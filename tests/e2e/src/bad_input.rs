@@ -1,0 +1,103 @@
+//! Input that cannot work. The tool says what is wrong with it before anything starts; and what passes by the tool is
+//! refused by the hypervisor itself, in words and without a hang.
+
+use crate::session::{run, text};
+use crate::{Case, Setting};
+use anyhow::Result;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Both kinds.
+pub fn cases() -> Vec<Case> {
+    let tool = TOOL
+        .iter()
+        .map(|bad| Case::new(format!("bad-input/tool/{}", bad.name), |setting| refused_by_tool(setting, bad)));
+    let below = HYPERVISOR.iter().map(|bad| {
+        Case::new(format!("bad-input/hypervisor/{}", bad.name), |setting| refused_by_hypervisor(setting, bad))
+    });
+    tool.chain(below).collect()
+}
+
+/// Options that cannot work, and words of the message about them. `@name` stands for a file of that kind.
+struct Bad {
+    name: &'static str,
+    options: &'static [&'static str],
+    says: &'static str,
+}
+
+const TOOL: &[Bad] = &[
+    Bad { name: "missing-kernel", options: &["--kernel", "no-such-kernel"], says: "no-such-kernel is neither a file" },
+    Bad { name: "x86-kernel", options: &["--kernel", "@foreign"], says: "is an ELF file for" },
+    Bad { name: "truncated-kernel", options: &["--kernel", "@truncated"], says: "truncated" },
+    Bad { name: "empty-kernel", options: &["--kernel", "@empty"], says: "is empty" },
+    Bad { name: "raw-kernel-as-bios", options: &["--kernel", "@raw", "--firmware", "bios"], says: "is a raw image" },
+    Bad { name: "missing-initrd", options: &["--initrd", "no-such-initrd"], says: "initrd no-such-initrd" },
+    Bad { name: "empty-initrd", options: &["--initrd", "@empty"], says: "is empty" },
+    Bad { name: "initrd-beyond-memory", options: &["--initrd", "@large", "--memory", "192M"], says: "does not fit" },
+    Bad { name: "little-memory", options: &["--memory", "64M"], says: "too small: this guest needs at least" },
+    Bad { name: "much-memory", options: &["--memory", "1000000G"], says: "too large for this host" },
+    Bad { name: "size-no-number", options: &["--memory", "much"], says: "--memory" },
+    Bad { name: "unknown-granule", options: &["--granule", "3k"], says: "--granule" },
+    Bad { name: "batch-with-initrd", options: &["--batch", "ls", "--initrd", "@raw"], says: "cannot be used with" },
+    Bad { name: "later-hash", options: &["--mmu", "hash"], says: "brought by a later release" },
+    Bad { name: "later-cpus", options: &["--cpus", "2"], says: "brought by a later release" },
+    Bad { name: "later-powernv", options: &["--platform", "powernv9"], says: "brought by a later release" },
+];
+
+const HYPERVISOR: &[Bad] = &[
+    Bad { name: "x86-kernel", options: &["--kernel", "@foreign", "--firmware", "vof"], says: "refused" },
+    Bad { name: "truncated-kernel", options: &["--kernel", "@truncated", "--firmware", "vof"], says: "refused" },
+    Bad { name: "empty-kernel", options: &["--kernel", "@empty", "--firmware", "vof"], says: "refused" },
+    Bad {
+        name: "memory-beyond-machine",
+        options: &["--memory", "1G", "--qemu-arg=-m", "--qemu-arg=512M"],
+        says: "refused",
+    },
+    Bad { name: "memory-no-size", options: &["--append", "samewise.memory=much"], says: "refused" },
+    Bad { name: "unknown-granule", options: &["--append", "samewise.granule=3k"], says: "refused" },
+    Bad { name: "no-nested-hv", options: &["--qemu-arg=-M", "--qemu-arg=cap-nested-hv=off"], says: "refused" },
+];
+
+fn refused_by_tool(setting: &Setting, bad: &Bad) -> Result<String> {
+    let dir = tempfile::tempdir()?;
+    let options = resolved(setting, dir.path(), bad.options)?;
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    run(setting, &options)?.with_code(2)?.complaining(bad.says)?;
+    Ok("refused with exit code 2".into())
+}
+
+fn refused_by_hypervisor(setting: &Setting, bad: &Bad) -> Result<String> {
+    let dir = tempfile::tempdir()?;
+    let options = resolved(setting, dir.path(), bad.options)?;
+    let options: Vec<_> = options.iter().map(String::as_str).chain(["--unchecked", "--timeout", "60"]).collect();
+    let ended = run(setting, &options)?.with_code(13)?.complaining(bad.says)?;
+    let said = ended.complaints.lines().rev().find(|line| line.contains(bad.says)).unwrap_or_default();
+    Ok(said.trim_start_matches("samewise: ").to_owned())
+}
+
+fn resolved(setting: &Setting, dir: &Path, options: &[&str]) -> Result<Vec<String>> {
+    let resolve = |option: &&str| match option.strip_prefix('@') {
+        Some(kind) => Ok(text(&file(setting, dir, kind)?)?.to_owned()),
+        None => Ok((*option).to_owned()),
+    };
+    options.iter().map(resolve).collect()
+}
+
+/// Makes a file of a kind.
+fn file(setting: &Setting, dir: &Path, kind: &str) -> Result<PathBuf> {
+    let path = dir.join(kind);
+    match kind {
+        // The tool itself is a program for the host.
+        "foreign" => drop(fs::copy(&setting.tool, &path)?),
+        "truncated" => fs::write(&path, truncated(&fs::read(&setting.probe)?))?,
+        "large" => fs::File::create(&path)?.set_len(256 << 20)?,
+        "raw" => fs::write(&path, [0x60; 4096])?,
+        _ => fs::write(&path, [])?,
+    }
+    Ok(path)
+}
+
+/// Enough for the headers, not enough for what they promise.
+fn truncated(elf: &[u8]) -> &[u8] {
+    &elf[..elf.len().min(512)]
+}

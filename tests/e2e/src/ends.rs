@@ -1,0 +1,53 @@
+//! The ways in which a run can end, each with its exit code; and the way in which it does not: a reboot.
+
+use crate::session::{BOOT, SHELL_READY, Session, USER_SPACE, run};
+use crate::{Case, Setting};
+use anyhow::Result;
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new("ends/batch", batch),
+        Case::new("ends/guest-panic", guest_panic),
+        Case::new("ends/time-out", time_out),
+        Case::new("ends/reboot", reboot),
+        Case::new("ends/left", left),
+    ]
+}
+
+fn batch(setting: &Setting) -> Result<String> {
+    let ended = run(setting, &["--batch", "echo sum-$((40 + 2)); false"])?.with_code(0)?;
+    ended.printing("sum-42")?.printing("samewise: batch ends with 1")?;
+    Ok("commands ran, exit code 0".into())
+}
+
+fn guest_panic(setting: &Setting) -> Result<String> {
+    run(setting, &["--batch", "echo c > /proc/sysrq-trigger"])?.with_code(10)?;
+    Ok("exit code 10".into())
+}
+
+fn time_out(setting: &Setting) -> Result<String> {
+    run(setting, &["--batch", "sleep 1000", "--timeout", "8"])?.with_code(124)?;
+    Ok("exit code 124".into())
+}
+
+fn left(setting: &Setting) -> Result<String> {
+    let mut session = Session::start(setting, &[])?;
+    session.expect(SHELL_READY, BOOT)?;
+    session.type_line("\x01x")?;
+    session.end()?.with_code(0)?;
+    Ok("left by Ctrl-A X".into())
+}
+
+fn reboot(setting: &Setting) -> Result<String> {
+    let mut session = Session::start(setting, &[])?;
+    session.expect(SHELL_READY, BOOT)?;
+    session.command("echo kept > /tmp/mark", BOOT)?;
+    session.type_line("reboot")?;
+    session.expect(USER_SPACE, BOOT)?;
+    session.expect(SHELL_READY, BOOT)?;
+    session.command("test ! -e /tmp/mark", BOOT)?;
+    session.type_line("poweroff")?;
+    session.end()?.with_code(0)?;
+    Ok("a second shell in the same run".into())
+}

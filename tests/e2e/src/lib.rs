@@ -1,0 +1,71 @@
+//! End-to-end cases. Each starts the host tool as a user would, watches console and clock from outside, and judges by
+//! exit codes and what is printed: nothing here knows how the hypervisor works inside.
+//!
+//! `scripts/test` runs them; they are a library and no test binary because they need QEMU, guests and the cross-built
+//! hypervisor, which `cargo test` must not.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should panic"))]
+
+mod bad_input;
+mod ends;
+mod firmware;
+mod guest_cell;
+mod hostile;
+mod matrix;
+mod session;
+mod stats;
+mod terminal;
+
+pub use matrix::{Cell, Extent};
+
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// What the cases run with.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The host tool.
+    pub tool: PathBuf,
+    /// The Linux program that checks a guest from inside.
+    pub probe: PathBuf,
+    /// The bare-metal guest that does what guests must not do.
+    pub hostile: PathBuf,
+}
+
+type Run = dyn Fn(&Setting) -> Result<String> + Send + Sync;
+
+/// One thing to be shown. It passes with a few words on what was measured.
+pub struct Case {
+    /// Unique, with the subject first: `guest/debian-6.1/power9/4k`.
+    pub name: String,
+    /// Whether it measures time, so that nothing else may run beside it.
+    pub alone: bool,
+    run: Box<Run>,
+}
+
+impl Case {
+    fn new(name: impl Into<String>, run: impl Fn(&Setting) -> Result<String> + Send + Sync + 'static) -> Self {
+        Self { name: name.into(), alone: false, run: Box::new(run) }
+    }
+
+    fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// What was seen instead of what was promised.
+    pub fn run(&self, setting: &Setting) -> Result<String> {
+        (self.run)(setting)
+    }
+}
+
+/// All cases, with guests for every pair of dimensions or for the whole matrix.
+#[must_use]
+pub fn cases(extent: Extent) -> Vec<Case> {
+    let guests = matrix::cells(extent).into_iter().map(guest_cell::case);
+    let others = [bad_input::cases(), ends::cases(), firmware::cases(), hostile::cases(), terminal::cases()];
+    guests.chain(others.into_iter().flatten()).collect()
+}
