@@ -8,10 +8,13 @@
 #[cfg(feature = "guest")]
 extern crate alloc;
 
-#[cfg(feature = "guest")]
-pub mod guest;
 #[macro_use]
 mod log;
+
+#[cfg(feature = "guest")]
+mod bridge;
+#[cfg(feature = "guest")]
+pub mod guest;
 #[cfg(feature = "mmu")]
 pub mod mmu;
 #[cfg(feature = "guest")]

@@ -140,6 +140,19 @@ impl<'a, 'm, H: Hardware> Seat<'a, 'm, H> {
         Ok(())
     }
 
+    /// Makes what was stored to `at..at + bytes` visible to instruction fetch. Parts that are not mapped for reading need nothing.
+    pub fn make_fetchable(&self, at: GuestReal, bytes: u64) {
+        if self.check(at, bytes).is_err() {
+            return;
+        }
+        for (page, range) in pages(at, bytes as usize) {
+            // SAFETY: 1. `touch` holds a pin: the frame is not freed meanwhile. 2. The piece lies in one page.
+            let sync = |hardware: &H, host| unsafe { hardware.make_executable(host, range.len() as u64) };
+            // A page that cannot be reached holds nothing to be fetched.
+            let _unreachable = self.touch(page, Access::Read, sync);
+        }
+    }
+
     /// Whether `at..at + bytes` lies in the guest's slots as a whole.
     #[must_use]
     pub fn contains(&self, at: GuestReal, bytes: u64) -> bool {

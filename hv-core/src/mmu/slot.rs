@@ -463,3 +463,48 @@ mod tests {
         assert_eq!(slot.shared_frame(GuestReal::new(0x40_1000), LeafSize::Size4K), None);
     }
 }
+
+#[cfg(all(test, loom))]
+mod interleavings {
+    use super::super::pins::Pins;
+    use super::*;
+    use loom::sync::Arc;
+
+    /// A slot whose every field follows from its base, so that a mixture of two slots is noticed.
+    fn spec(base: u64) -> SlotSpec {
+        let source = Source::Image { at: HostReal::new(base << 8), bytes: base };
+        SlotSpec { base: GuestReal::new(base), bytes: base, source, read_only: false }
+    }
+
+    #[test]
+    fn a_fault_never_sees_a_slot_that_is_being_edited() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let world = Arc::new((Pins::new(), Slots::new()));
+            world.1.insert(&spec(0x4000)).expect("the first");
+            let faults = {
+                let world = world.clone();
+                loom::thread::spawn(move || {
+                    let (pins, slots) = &*world;
+                    let _pin = pins.pin(0);
+                    match slots.find(GuestReal::new(0x4000), MAX_SLOTS) {
+                        Found::Slot(slot) => {
+                            let image = Source::Image { at: HostReal::new(0x40_0000), bytes: 0x4000 };
+                            assert_eq!((slot.base, slot.end, slot.source), (0x4000, 0x8000, image));
+                        }
+                        Found::Busy => {}
+                        Found::Nowhere => panic!("the slot was there all the time"),
+                    }
+                })
+            };
+            let (pins, slots) = &*world;
+            slots.close();
+            pins.grace();
+            // Goes before the other one, which has to move.
+            slots.insert(&spec(0x1000)).expect("room for a second");
+            slots.open();
+            faults.join().expect("no panic");
+        });
+    }
+}
