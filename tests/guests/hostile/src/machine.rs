@@ -1,0 +1,163 @@
+//! What the device tree says about the machine.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use dtoolkit::fdt::{Fdt, FdtNode};
+use dtoolkit::{Node, Property};
+
+use crate::memory;
+
+/// Ranges that belong to somebody: the image, the tree itself, the initrd, RTAS.
+const RESERVED: usize = 8;
+/// Ticks a second where the tree does not say.
+const TIMEBASE: u64 = 512_000_000;
+/// How a flattened device tree begins.
+const MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
+/// No token is this large.
+const NO_TOKEN: u64 = u64::MAX;
+
+/// For the panic handler, which has no machine at hand.
+static POWER_OFF: AtomicU64 = AtomicU64::new(NO_TOKEN);
+
+/// The guest's own machine.
+pub struct Machine {
+    /// First guest real address after memory.
+    pub end: u64,
+    /// Unit address of the terminal.
+    pub terminal: u64,
+    /// RTAS token of `power-off`.
+    pub power_off: Option<u32>,
+    /// Timebase ticks a second.
+    pub timebase: u64,
+    /// QEMU itself is the hypervisor.
+    pub plain: bool,
+    reserved: [(u64, u64); RESERVED],
+    reservations: usize,
+}
+
+impl Machine {
+    /// Reads the device tree at `address`.
+    pub fn discover(address: u64) -> Result<Self, &'static str> {
+        if address == 0 || !address.is_multiple_of(8) {
+            return Err("r3 is no device tree");
+        }
+        let start = core::ptr::with_exposed_provenance::<u8>(usize::try_from(address).unwrap_or(0));
+        // SAFETY: 1. Whoever entered us left a tree there, aligned as checked; nobody writes it any more.
+        //         2. Its length is believed: reads beyond memory would end in an interrupt, which is reported.
+        //         The checked constructor refuses names above 31 characters, which PAPR trees have.
+        let tree = unsafe { Fdt::from_raw_unchecked(start) };
+        if tree.version() < 16 || tree.data().get(..4) != Some(&MAGIC) {
+            return Err("device tree has no valid header");
+        }
+        let mut machine = Self {
+            end: memory_end(tree).ok_or("no memory node")?,
+            terminal: terminal(tree).unwrap_or(0),
+            power_off: tree.find_node("/rtas").and_then(|n| number(&n, "power-off")).and_then(|v| v.try_into().ok()),
+            timebase: timebase(tree).unwrap_or(TIMEBASE),
+            plain: is_plain(tree),
+            reserved: [(0, 0); RESERVED],
+            reservations: 0,
+        };
+        POWER_OFF.store(machine.power_off.map_or(NO_TOKEN, u64::from), Ordering::Relaxed);
+        machine.reserve_all(tree, address);
+        Ok(machine)
+    }
+
+    /// Notes every range that must not be written.
+    fn reserve_all(&mut self, tree: Fdt, address: u64) {
+        self.reserve(0, memory::image_end());
+        self.reserve(address, tree.data().len() as u64);
+        if let Some(chosen) = tree.find_node("/chosen")
+            && let (Some(start), Some(end)) =
+                (number(&chosen, "linux,initrd-start"), number(&chosen, "linux,initrd-end"))
+        {
+            self.reserve(start, end.saturating_sub(start));
+        }
+        if let Some(rtas) = tree.find_node("/rtas")
+            && let (Some(base), Some(size)) = (number(&rtas, "linux,rtas-base"), number(&rtas, "rtas-size"))
+        {
+            self.reserve(base, size);
+        }
+    }
+
+    fn reserve(&mut self, start: u64, length: u64) {
+        if self.reservations < RESERVED {
+            self.reserved[self.reservations] = (start, start.saturating_add(length));
+            self.reservations += 1;
+        }
+    }
+
+    /// Is the range memory that nobody needs?
+    pub fn is_free(&self, start: u64, length: u64) -> bool {
+        let end = start.saturating_add(length);
+        end <= self.end && self.reserved[..self.reservations].iter().all(|&(from, to)| end <= from || to <= start)
+    }
+
+    /// The first free block from `from` on whose address is a multiple of its size, or of a page if that is larger.
+    pub fn free_block(&self, from: u64, length: u64) -> Option<u64> {
+        let step = length.next_power_of_two().max(memory::PAGE);
+        let first = from.next_multiple_of(step);
+        (0..4096).map(|n| first + n * step).find(|&start| self.is_free(start, length))
+    }
+
+    /// The last free page, looking down from the end of memory.
+    pub fn last_free_page(&self) -> Option<u64> {
+        (1..65536).map(|n| self.end - n * memory::PAGE).find(|&start| self.is_free(start, memory::PAGE))
+    }
+}
+
+/// The token that `discover` found.
+pub fn known_power_off() -> Option<u32> {
+    u32::try_from(POWER_OFF.load(Ordering::Relaxed)).ok()
+}
+
+/// A property of one or two cells.
+fn number(node: &FdtNode, name: &str) -> Option<u64> {
+    let property = node.property(name)?;
+    number_of(property.value())
+}
+
+fn number_of(value: &[u8]) -> Option<u64> {
+    match value.len() {
+        4 => value.try_into().ok().map(|bytes| u64::from(u32::from_be_bytes(bytes))),
+        8 => value.try_into().ok().map(u64::from_be_bytes),
+        _ => None,
+    }
+}
+
+/// Where the memory nodes end that follow each other from 0 on. Two cells of address and two of size are what PAPR trees
+/// have at the root.
+fn memory_end(tree: Fdt) -> Option<u64> {
+    let root = tree.root();
+    let mut end = 0;
+    for node in root.children().filter(|node| node.name_without_address() == "memory") {
+        let reg = node.property("reg")?;
+        let start = number_of(reg.value().get(..8)?)?;
+        let size = number_of(reg.value().get(8..16)?)?;
+        if start == end {
+            end += size;
+        }
+    }
+    (end != 0).then_some(end)
+}
+
+fn terminal(tree: Fdt) -> Option<u64> {
+    let devices = tree.find_node("/vdevice")?;
+    let node = devices.children().find(|node| node.name_without_address() == "vty")?;
+    number(&node, "reg")
+}
+
+fn timebase(tree: Fdt) -> Option<u64> {
+    let cpus = tree.find_node("/cpus")?;
+    let cpu = cpus.children().find(|node| node.property("timebase-frequency").is_some())?;
+    number(&cpu, "timebase-frequency")
+}
+
+/// Does the command line hold the word `plain`?
+fn is_plain(tree: Fdt) -> bool {
+    tree.find_node("/chosen").is_some_and(|chosen| {
+        chosen
+            .property("bootargs")
+            .is_some_and(|args| args.value().split(|&b| b == b' ' || b == 0).any(|word| word == b"plain"))
+    })
+}
