@@ -61,11 +61,17 @@ pub fn linux_probe() -> Result<PathBuf> {
 /// Builds a package under `tests/guests`: each is a workspace whose own configuration names target and flags.
 fn guest(directory: &str, target: &str, program: &str) -> Result<PathBuf> {
     let step = Step::new(format!("build {program}"));
-    let mut command = bootstrap_cargo("build")?;
-    command.current_dir(paths::root().join("tests/guests").join(directory));
-    cargo(command.args(["--release", "--target-dir"]).arg(paths::target()))?;
+    cargo(&mut guest_cargo("build", directory)?)?;
     drop(step);
     Ok(paths::target().join(target).join("release").join(program))
+}
+
+/// A cargo command for a package under `tests/guests`.
+pub fn guest_cargo(command: &str, directory: &str) -> Result<Command> {
+    let mut cargo = bootstrap_cargo(command)?;
+    cargo.current_dir(paths::root().join("tests/guests").join(directory));
+    cargo.args(["--release", "--target-dir"]).arg(paths::target());
+    Ok(cargo)
 }
 
 /// `scripts/build`.

@@ -42,7 +42,9 @@ impl Machine {
         let mut command = Command::new(&self.qemu);
         command.args(["-nodefaults", "-display", "none", "-M", &self.machine(), "-cpu", self.cpu, "-accel", "tcg"]);
         command.args(["-smp", "1", "-m", &format!("{}M", self.memory >> 20), "-serial", "mon:stdio"]);
-        self.log.iter().for_each(|log| drop(command.arg("-chardev").arg(chardev(log)).args(["-device", LOG_CONSOLE])));
+        if let Some(log) = &self.log {
+            command.arg("-chardev").arg(chardev(log)).args(["-device", LOG_CONSOLE]);
+        }
         if let Boot::Bios(image) = &self.boot {
             command.arg("-bios").arg(image);
         }

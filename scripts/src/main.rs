@@ -12,6 +12,7 @@ mod paths;
 mod proc;
 mod run;
 mod setup;
+mod test;
 mod ui;
 
 use anyhow::Result;
@@ -33,6 +34,8 @@ enum Command {
     Build,
     /// Boot a guest
     Run(Box<run::args::RunArgs>),
+    /// Run the tests
+    Test(test::TestArgs),
 }
 
 fn main() -> ExitCode {
@@ -50,5 +53,6 @@ fn dispatch(command: Command) -> Result<exit::Code> {
         Command::Setup => setup::all().map(|()| exit::Code::PoweredOff),
         Command::Build => build::report(),
         Command::Run(args) => run::run(&args),
+        Command::Test(args) => test::test(&args),
     }
 }

@@ -67,7 +67,7 @@ fn quoted(word: &str) -> String {
 /// The last lines of a long complaint, which hold its reason.
 fn tail(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(20)..].join("\n")
+    lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
 #[cfg(test)]

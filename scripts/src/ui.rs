@@ -38,6 +38,14 @@ impl Step {
         }
     }
 
+    /// Prints a line that stays.
+    pub fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
     /// Ends the step with what came of it.
     pub fn done(self, outcome: &str) {
         if let Some(bar) = &self.bar {

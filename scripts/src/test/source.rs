@@ -1,0 +1,77 @@
+//! Checks of the source: format, lints, tests on the host, documentation.
+
+use super::Check;
+use crate::{build, paths, proc};
+use anyhow::Result;
+use std::process::Command;
+
+/// Packages whose tests run on the host.
+const HOST: [&str; 5] = ["ppc64-arch", "hv-core", "machine", "e2e", "scripts"];
+/// Workspaces of their own, for other targets.
+const GUESTS: [&str; 2] = ["hostile", "linux-probe"];
+
+/// All of them.
+pub fn checks() -> Vec<Check> {
+    let mut checks = vec![
+        Check::new("source/format", format),
+        Check::new("source/clippy", || quiet(&mut cargo(&["clippy", "--all-targets", "--", "-D", "warnings"]))),
+        Check::new("source/clippy-bare", || {
+            quiet(build::bare("clippy", &["-p", "platform"])?.args(["--", "-D", "warnings"]))
+        }),
+        Check::new("source/memory-half-alone", memory_half),
+    ];
+    checks.extend(GUESTS.map(|guest| Check::new(format!("source/clippy-{guest}"), move || clippy_guest(guest))));
+    checks.extend(HOST.map(|package| Check::new(format!("host-tests/{package}"), move || host_tests(package))));
+    checks.push(Check::new("source/doc", || quiet(cargo(&["doc", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))));
+    checks
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(arguments).current_dir(paths::root());
+    command
+}
+
+fn quiet(command: &mut Command) -> Result<String> {
+    proc::output(command).map(|_| "clean".into())
+}
+
+fn format() -> Result<String> {
+    quiet(&mut cargo(&["fmt", "--all", "--check"]))?;
+    for guest in GUESTS {
+        let manifest = format!("tests/guests/{guest}/Cargo.toml");
+        quiet(&mut cargo(&["fmt", "--check", "--manifest-path", &manifest]))?;
+    }
+    Ok("clean".into())
+}
+
+/// The memory half of hv-core is a component: it builds without the rest.
+fn memory_half() -> Result<String> {
+    quiet(&mut cargo(&["check", "-p", "hv-core", "--no-default-features", "--features", "mmu"]))
+}
+
+fn clippy_guest(guest: &str) -> Result<String> {
+    quiet(build::guest_cargo("clippy", guest)?.args(["--", "-D", "warnings"]))
+}
+
+fn host_tests(package: &str) -> Result<String> {
+    let output = proc::output(&mut cargo(&["test", "-p", package]))?;
+    Ok(format!("{} tests", passed(&output)))
+}
+
+/// The sum of all `test result: ok. N passed; …` lines.
+fn passed(output: &str) -> u64 {
+    let results = output.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+    results.filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tests_of_all_programs_are_added_up() {
+        let output = "test result: ok. 12 passed; 0 failed\nx\ntest result: ok. 3 passed; 0 failed\n";
+        assert_eq!(passed(output), 15);
+    }
+}
