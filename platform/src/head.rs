@@ -224,7 +224,7 @@ from_firmware:
 1:  mflr %r30
     LOAD_ADDRESS %r10, 1b
     subf %r30, %r10, %r30          # r30 = where the image lies
-    LOAD_ADDRESS %r10, 0x10000   # everything behind the head goes to its place:
+    LOAD_ADDRESS %r10, 0x100000  # everything behind the head goes to its place:
     LOAD_ADDRESS %r11, __file_end
     subf %r11, %r10, %r11
     srdi %r11, %r11, 7            # lines of 128 bytes
@@ -252,6 +252,41 @@ from_firmware:
     mtctr %r12                   # absolute: leaves the copy that the firmware loaded
     bctrl
     nop
+
+    # u32 firmware_call(r3 = argument block, r4 = client interface): leaves for 32-bit big-endian mode and comes back. The firmware
+    # may treat every register as 32 bits wide, so all that the ABI preserves is kept here.
+    .section .text.firmware_call, \"ax\"  # not in the head, which comes to its place only after the firmware has gone
+    .globl firmware_call
+firmware_call:
+    mflr %r0
+    std %r0, 16(%r1)            # LR and CR in the caller's frame, as the ABI has it
+    mfcr %r0
+    std %r0, 8(%r1)
+    stdu %r1, -0x100(%r1)
+    std %r2, 0x28(%r1)
+    .irp n, 13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    std %r\\n, 8*\\n-0x38(%r1)   # r13 at 0x30 and so on
+    .endr
+    LOAD_ADDRESS %r5, 1f
+    mtlr %r5                    # where the firmware returns to, in its mode
+    mfmsr %r6
+    rldicl %r6, %r6, 0, 1       # SF off,
+    rldicr %r6, %r6, 0, 62      # LE off
+    mtsrr0 %r4
+    mtsrr1 %r6
+    rfid
+1:  BECOME_LITTLE_ENDIAN
+    rldicl %r1, %r1, 0, 32      # the firmware kept its low half; the high half is 0
+    ld %r2, 0x28(%r1)
+    .irp n, 13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    ld %r\\n, 8*\\n-0x38(%r1)
+    .endr
+    addi %r1, %r1, 0x100
+    ld %r0, 8(%r1)
+    mtcr %r0
+    ld %r0, 16(%r1)
+    mtlr %r0
+    blr
 
     .text
     ",
@@ -281,3 +316,11 @@ from_firmware:
     start = sym crate::start,
     start_from_firmware = sym crate::boot::openfirmware::start_from_firmware,
 );
+
+unsafe extern "C" {
+    /// Calls Open Firmware's client interface with the argument block at `block`; 0 is success.
+    ///
+    /// # Safety
+    /// `entry` is the client interface of a firmware that still runs; the block, and every buffer that it names, are the caller's.
+    pub fn firmware_call(block: u64, entry: u64) -> u64;
+}

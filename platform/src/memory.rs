@@ -33,6 +33,12 @@ pub fn image() -> Range<u64> {
     0..address(&raw const __image_end)
 }
 
+/// Where the head of the image, with the vectors, belongs: address 0.
+#[must_use]
+pub fn head() -> *mut u8 {
+    core::ptr::with_exposed_provenance_mut(0)
+}
+
 /// The end of what is loaded from the file: text and data.
 #[must_use]
 pub fn file_end() -> u64 {

@@ -38,6 +38,13 @@ pub fn stop(why: &str) -> ! {
     pseries::rtas::os_term()
 }
 
+/// Stops if a stack grew over its end: what lies below it is no longer what it was.
+pub fn check_stacks() {
+    if !crate::memory::stacks_are_sound() {
+        stop("a stack overflowed");
+    }
+}
+
 /// This function's stack pointer.
 fn stack_pointer() -> u64 {
     let r1: u64;

@@ -1,9 +1,12 @@
 //! The pseries platform: a partition under a PAPR hypervisor (the L0) that lets it run guests of its own by nested API v1.
 
 pub mod console;
+pub mod hardware;
+//pub mod host;
 pub mod nested;
 pub mod number;
 pub mod rtas;
+//pub mod world;
 pub mod xics;
 
 use ppc64_arch::cpu::{Hcall, hcall};

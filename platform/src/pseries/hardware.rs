@@ -1,0 +1,65 @@
+//! The machine that the tables are made of: memory by its real address (translation is off, so an address is a pointer), and the
+//! flush.
+
+use super::nested;
+use core::sync::atomic::AtomicU64;
+use hv_core::mmu::{Flush, Hardware};
+use ppc64_arch::addr::HostReal;
+use ppc64_arch::cpu;
+
+/// Memory and translation of this machine. All of it is one, so the type has nothing in it.
+#[derive(Debug)]
+pub struct Machine;
+
+/// Memory at a host real address. Frames are not memory of Rust's allocator or of any static, so their provenance is the machine's.
+fn pointer<T>(at: HostReal) -> *mut T {
+    core::ptr::with_exposed_provenance_mut(crate::memory::index(at.raw()))
+}
+
+// SAFETY: 1. with translation off an effective address is the real address, so the accessors reach the frame itself; 2. `flush` waits for the L0,
+// and there is one CPU, whose translations end when it leaves the guest; 3. nothing here unwinds: panics abort.
+unsafe impl Hardware for Machine {
+    unsafe fn entries(&self, table: HostReal, count: usize) -> &[AtomicU64] {
+        // SAFETY: 1. the caller says that this many doublewords of a live table stand there; 2. a table is aligned to its size; 3. everyone
+        // reaches them by atomics.
+        unsafe { core::slice::from_raw_parts(pointer(table), count) }
+    }
+
+    unsafe fn zero(&self, at: HostReal, bytes: u64) {
+        // SAFETY: 1. the range is the caller's alone; 2. multiples of 4 KiB are multiples of a cache line.
+        unsafe { cpu::zero(pointer(at), bytes) }
+    }
+
+    unsafe fn copy(&self, to: HostReal, from: HostReal, bytes: u64) {
+        // SAFETY: 1. the caller vouches for both ranges.
+        unsafe { cpu::copy(pointer(from), pointer(to), crate::memory::index(bytes)) }
+    }
+
+    unsafe fn make_executable(&self, at: HostReal, bytes: u64) {
+        cpu::sync_instructions(pointer(at), bytes);
+    }
+
+    unsafe fn read(&self, at: HostReal, into: &mut [u8]) {
+        let from: *const u8 = pointer(at);
+        for (offset, byte) in into.iter_mut().enumerate() {
+            // SAFETY: 1. the range lies in one frame that lives, by the caller; 2. volatile: the guest may write meanwhile, and each byte is read once.
+            *byte = unsafe { from.add(offset).read_volatile() };
+        }
+    }
+
+    unsafe fn write(&self, at: HostReal, from: &[u8]) {
+        let to: *mut u8 = pointer(at);
+        for (offset, byte) in from.iter().enumerate() {
+            // SAFETY: 1. the range lies in one frame that lives, by the caller; 2. volatile: the guest may look meanwhile.
+            unsafe { to.add(offset).write_volatile(*byte) }
+        }
+    }
+
+    fn flush(&self, what: Flush) {
+        nested::flush(what);
+    }
+
+    fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
+        nested::set_partition(lpid, scoped, process);
+    }
+}

@@ -1,0 +1,76 @@
+//! What a guest's calls need from the machine: clocks, the console, random numbers.
+
+use super::console::Terminal;
+use super::{H_SUCCESS, call, number, rtas};
+use heapless::Deque;
+use hv_core::guest::Host;
+use ppc64_arch::cpu;
+use spin::Mutex;
+
+/// The machine around a guest.
+pub struct Pseries {
+    terminal: Terminal,
+    timebase_hz: u64,
+    /// Seconds since 1970 UTC at a timebase. The L0's clock is asked once; from then on the timebase keeps it.
+    clock: Option<(u64, u64)>,
+    /// What the L0 gave beyond what the guest asked for: a call returns up to 16 bytes.
+    typed: Mutex<Deque<u8, 16>>,
+}
+
+impl Pseries {
+    /// The machine, with the guest's console on `terminal`.
+    #[must_use]
+    pub fn new(terminal: Terminal, timebase_hz: u64) -> Self {
+        let clock = rtas::wall_clock().map(|seconds| (seconds, cpu::timebase()));
+        Self { terminal, timebase_hz, clock, typed: Mutex::new(Deque::new()) }
+    }
+}
+
+impl Host for Pseries {
+    fn timebase(&self) -> u64 {
+        cpu::timebase()
+    }
+
+    fn timebase_hz(&self) -> u64 {
+        self.timebase_hz
+    }
+
+    fn wall_clock(&self) -> Option<(u64, u32)> {
+        let (seconds, start) = self.clock?;
+        let ticks = cpu::timebase().wrapping_sub(start);
+        let hz = self.timebase_hz.max(1);
+        let nanos = u128::from(ticks % hz) * 1_000_000_000 / u128::from(hz);
+        Some((seconds + ticks / hz, u32::try_from(nanos).unwrap_or(0)))
+    }
+
+    fn console_write(&self, bytes: &[u8]) -> usize {
+        self.terminal.write(bytes)
+    }
+
+    fn console_read(&self, bytes: &mut [u8]) -> usize {
+        let mut typed = self.typed.lock();
+        let mut count = 0;
+        while count < bytes.len() {
+            if typed.is_empty() {
+                let mut chunk = [0; 16];
+                let got = self.terminal.read(&mut chunk);
+                // As many as the queue holds, so it has room.
+                typed.extend(chunk[..got].iter().copied());
+            }
+            let Some(byte) = typed.pop_front() else { break };
+            bytes[count] = byte;
+            count += 1;
+        }
+        count
+    }
+
+    fn random(&self) -> Option<u64> {
+        cpu::darn()
+    }
+
+    fn cpu_characteristics(&self) -> Option<(u64, u64)> {
+        // SAFETY: 1. answers in registers.
+        let answer = unsafe { call(number::H_GET_CPU_CHARACTERISTICS, &[]) };
+        (answer.code == H_SUCCESS).then_some((answer.values[0], answer.values[1]))
+    }
+}
