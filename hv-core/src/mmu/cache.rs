@@ -4,7 +4,7 @@ use super::frame::{Frame, FramePool};
 use heapless::Vec;
 use ppc64_arch::addr::LeafSize;
 
-const CAPACITY: usize = 64;
+const CAPACITY: usize = if cfg!(loom) { 4 } else { 64 };
 const BATCH: usize = CAPACITY / 2;
 
 /// The frames that one CPU keeps at hand.

@@ -52,6 +52,8 @@ pub mod commit;
 pub mod fault;
 pub mod frame;
 pub mod hardware;
+#[cfg(all(test, loom))]
+mod interleavings;
 pub mod pins;
 pub mod request;
 pub mod seat;

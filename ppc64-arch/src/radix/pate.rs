@@ -16,10 +16,11 @@ const PROCESS_TABLE_SIZE: u64 = mask(59, 63);
 const RTS_HIGH_SHIFT: u32 = 61;
 const RTS_LOW_SHIFT: u32 = 5;
 
-/// Doubleword 0: partition-scoped translation by a radix tree rooted at `root`.
+/// Doubleword 0: partition-scoped translation by a radix tree rooted at `root`. Trees of fewer than 31 bits, which only
+/// models have, say 31.
 #[must_use]
 pub const fn partition_scoped(root: HostReal, level: &Level) -> u64 {
-    let rts = (level.address_bits() - 31) as u64;
+    let rts = level.address_bits().saturating_sub(31) as u64;
     HOST_RADIX
         | (rts >> 3) << RTS_HIGH_SHIFT
         | (rts & 7) << RTS_LOW_SHIFT
