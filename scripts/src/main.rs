@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should panic"))]
 
+mod bench;
 mod build;
 mod exit;
 mod image;
@@ -36,6 +37,9 @@ enum Command {
     Run(Box<run::args::RunArgs>),
     /// Run the tests
     Test(test::TestArgs),
+    /// Measure
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -54,5 +58,6 @@ fn dispatch(command: Command) -> Result<exit::Code> {
         Command::Build => build::report(),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::test(&args),
+        Command::Bench(bench) => bench::bench(&bench),
     }
 }

@@ -53,8 +53,10 @@ impl Kernel {
 
 fn inspect_elf(bytes: &[u8]) -> Result<Kernel, NoKernel> {
     let damaged = |error: elf::ParseError| NoKernel::Damaged(error.to_string());
-    let (endian, class, ..) = elf::file::parse_ident::<AnyEndian>(bytes).map_err(damaged)?;
-    let tail = bytes.get(elf::abi::EI_NIDENT..).unwrap_or_default();
+    let Some((ident, tail)) = bytes.split_at_checked(elf::abi::EI_NIDENT) else {
+        return Err(NoKernel::Damaged("it ends within its first header".into()));
+    };
+    let (endian, class, ..) = elf::file::parse_ident::<AnyEndian>(ident).map_err(damaged)?;
     let header = elf::file::FileHeader::parse_tail((endian, class, 0, 0), tail).map_err(damaged)?;
     if class != Class::ELF64 || header.e_machine != EM_PPC64 {
         return Err(NoKernel::Foreign(machine(header.e_machine)));

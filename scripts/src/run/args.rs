@@ -2,9 +2,10 @@
 
 use crate::exit;
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use parse_size::Config;
 use std::ffi::OsString;
+use std::iter;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -151,6 +152,16 @@ impl RunArgs {
         bail!(exit::bad_input(format!("{later} brought by a later release")))
     }
 
+    /// The options as if they had been typed.
+    pub fn from_words(words: &[&str]) -> Result<Self> {
+        #[derive(Parser)]
+        struct Typed {
+            #[command(flatten)]
+            run: RunArgs,
+        }
+        Ok(Typed::try_parse_from(iter::once("run").chain(words.iter().copied()))?.run)
+    }
+
     /// Whether somebody may type into the guest.
     pub fn is_interactive(&self) -> bool {
         self.batch.is_none()
@@ -168,18 +179,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        run: RunArgs,
-    }
-
-    fn parsed(words: &[&str]) -> Result<RunArgs, clap::Error> {
-        Cli::try_parse_from(std::iter::once("run").chain(words.iter().copied())).map(|cli| cli.run)
-    }
-
     #[test]
     fn sizes_are_powers_of_two_however_they_are_written() {
         assert_eq!(size("1G"), Ok(1 << 30));
@@ -189,17 +188,17 @@ mod tests {
 
     #[test]
     fn a_batch_needs_the_default_initrd() {
-        assert!(parsed(&["--batch", "ls", "--initrd", "x"]).is_err());
-        assert!(parsed(&["--batch", "ls"]).is_ok());
+        assert!(RunArgs::from_words(&["--batch", "ls", "--initrd", "x"]).is_err());
+        assert!(RunArgs::from_words(&["--batch", "ls"]).is_ok());
     }
 
     #[test]
     fn what_comes_later_is_refused_in_one_line() {
         for words in [&["--mmu", "hash"][..], &["--cpus", "2"], &["--platform", "powernv9"]] {
-            let error = parsed(words).unwrap().refuse_later_features().unwrap_err();
+            let error = RunArgs::from_words(words).unwrap().refuse_later_features().unwrap_err();
             assert_eq!(exit::code_of(&error), exit::Code::BadInput);
             assert!(error.to_string().ends_with("brought by a later release"), "{error}");
         }
-        assert!(parsed(&[]).unwrap().refuse_later_features().is_ok());
+        assert!(RunArgs::from_words(&[]).unwrap().refuse_later_features().is_ok());
     }
 }

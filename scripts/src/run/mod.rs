@@ -31,38 +31,56 @@ const INTERACTIVE_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What QEMU says when it is left with Ctrl-A X.
 const LEFT: &str = "QEMU: Terminated";
 
+/// A run whose files are all there.
+pub struct Prepared {
+    pub machine: Machine,
+    guest: Guest,
+    /// The log of the hypervisor; none for a kernel that runs without it.
+    logged: Option<Logged>,
+}
+
+struct Logged {
+    words: Words,
+    files: LogFiles,
+}
+
 /// Runs a guest and tells how it ended.
 pub fn run(args: &RunArgs) -> Result<Code> {
+    let mut prepared = prepare(args)?;
+    if args.dry_run {
+        // What the command line names has to be there when it is pasted.
+        prepared.logged.iter_mut().for_each(|logged| logged.files.dir.disable_cleanup(true));
+        println!("{}", proc::shown(&prepared.machine.command()));
+        return Ok(Code::PoweredOff);
+    }
+    announce(args, &prepared.guest);
+    match &prepared.logged {
+        Some(Logged { words, files }) => {
+            let (went, gathered) = start_logged(&prepared.machine, args, words, files)?;
+            report(args, files, went, &gathered)
+        }
+        None => {
+            let (code, line) = outcome::judge_plain(start(&prepared.machine, args)?);
+            eprintln!("samewise: the guest {line}");
+            Ok(code)
+        }
+    }
+}
+
+/// Checks what was asked for, builds, and lays out the machine.
+pub fn prepare(args: &RunArgs) -> Result<Prepared> {
     args.refuse_later_features()?;
     let guest = input::prepare(args)?;
-    match args.plain {
-        true => run_plain(args, &guest),
-        false => run_under_hypervisor(args, &guest),
+    if args.plain {
+        let boot = if args.firmware == Some(Firmware::Slof) { Boot::Slof } else { Boot::Vof };
+        let machine = Machine { memory: args.memory, ..machine(args, &guest, boot, None)? };
+        return Ok(Prepared { machine, guest, logged: None });
     }
-}
-
-fn run_plain(args: &RunArgs, guest: &Guest) -> Result<Code> {
-    let boot = if args.firmware == Some(Firmware::Slof) { Boot::Slof } else { Boot::Vof };
-    let machine = Machine { memory: args.memory, ..machine(args, guest, boot, None)? };
-    if args.dry_run {
-        return Ok(show(&machine));
-    }
-    let (code, line) = outcome::judge_plain(start(&machine, args)?);
-    eprintln!("samewise: the guest {line}");
-    Ok(code)
-}
-
-fn run_under_hypervisor(args: &RunArgs, guest: &Guest) -> Result<Code> {
     let hypervisor = build::hypervisor()?;
     let files = LogFiles::new(args)?;
-    let machine = under_hypervisor(args, guest, &hypervisor, &files)?;
-    if args.dry_run {
-        return Ok(show(&machine));
-    }
-    announce(args, guest);
+    let machine = under_hypervisor(args, &guest, &hypervisor, &files)?;
     let words = Words::read(&hypervisor.elf, &paths::root())?;
-    let (went, gathered) = start_logged(&machine, args, &words, &files)?;
-    report(args, &files, went, &gathered)
+    Ok(Prepared { machine, guest, logged: Some(Logged { words, files }) })
 }
 
 fn under_hypervisor(args: &RunArgs, guest: &Guest, hypervisor: &Hypervisor, files: &LogFiles) -> Result<Machine> {
@@ -73,8 +91,8 @@ fn under_hypervisor(args: &RunArgs, guest: &Guest, hypervisor: &Hypervisor, file
     };
     let bundled = guest.firmware != Firmware::Bios;
     let mut machine = machine(args, guest, boot, Some(files.raw.clone()))?;
-    machine.append =
-        format!("samewise.memory={} samewise.granule={} {}", size(args.memory), args.granule.name(), machine.append);
+    let (memory, granule) = (size(args.memory), args.granule.name());
+    machine.append = format!("samewise.memory={memory} samewise.granule={granule} {}", machine.append);
     if bundled {
         machine.kernel = hypervisor.kept_elf()?;
         machine.initrd =
@@ -98,11 +116,6 @@ fn machine(args: &RunArgs, guest: &Guest, boot: Boot, log: Option<PathBuf>) -> R
         icount: args.icount,
         extra: args.qemu_arg.clone(),
     })
-}
-
-fn show(machine: &Machine) -> Code {
-    println!("{}", proc::shown(&machine.command()));
-    Code::PoweredOff
 }
 
 fn announce(args: &RunArgs, guest: &Guest) {
