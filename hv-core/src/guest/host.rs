@@ -1,7 +1,7 @@
 //! What a guest's world needs from the platform: two small traits, so that everything above runs in host tests.
 
 use super::vcpu::Vcpu;
-use crate::mmu::StorageFault;
+use crate::mmu::{Resolution, StorageFault};
 use ppc64_arch::addr::GuestReal;
 
 /// Why the guest stopped running. Decoded by the platform from the trap; the registers are in the [`Vcpu`].
@@ -37,6 +37,17 @@ pub trait World {
     /// Sleeps until `deadline` (host timebase) or an interrupt for this CPU, whichever is first. The guest's decrementer runs on meanwhile:
     /// the platform keeps it in the vCPU as an absolute expiry.
     fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>);
+
+    /// Lets other CPUs go on for a moment, while this one waits for one of them: low priority, a few cycles.
+    fn relax(&mut self) {
+        core::hint::spin_loop();
+    }
+}
+
+/// Resolves storage interrupts: the memory half.
+pub trait FaultHandler {
+    /// Makes the access possible, or says why not.
+    fn fault(&self, fault: &StorageFault) -> Resolution;
 }
 
 /// The machine around a guest: clocks, console, entropy.
@@ -79,6 +90,11 @@ pub trait GuestMemory {
     fn contains(&self, at: GuestReal, bytes: u64) -> bool;
     /// Tells where the process table stands (H_REGISTER_PROC_TBL): doubleword 1 of the partition table entry, native order.
     fn set_process_table(&self, dw1: u64);
+    /// Makes what was written at `at..at+bytes` visible to instruction fetches. Does nothing by itself: right where fetches are
+    /// coherent with stores; a machine on which they are not overrides it.
+    fn make_fetchable(&self, at: GuestReal, bytes: u64) {
+        let _ = (at, bytes);
+    }
 }
 
 /// Why guest memory could not be reached.

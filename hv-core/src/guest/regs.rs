@@ -99,5 +99,6 @@ pub struct HvState {
 
 const _: () = assert!(core::mem::offset_of!(Regs, nip) == 0x100 && core::mem::offset_of!(Regs, trap) == 0x140);
 const _: () = assert!(core::mem::offset_of!(Regs, result) == 0x158);
-const _: () = assert!(core::mem::offset_of!(HvState, hdec_expiry) == 0x58 && core::mem::offset_of!(HvState, asdr) == 0x98);
+const _: () =
+    assert!(core::mem::offset_of!(HvState, hdec_expiry) == 0x58 && core::mem::offset_of!(HvState, asdr) == 0x98);
 const _: () = assert!(core::mem::offset_of!(HvState, ppr) == 0xe0 && core::mem::offset_of!(HvState, dawrx1) == 0xf0);

@@ -1,0 +1,123 @@
+//! Takes our own words out of the command line; the rest is the guest's.
+
+use crate::mmu::Granule;
+use alloc::string::String;
+use ppc64_arch::addr::LeafSize;
+
+/// What all our words begin with.
+const PREFIX: &str = "samewise.";
+
+/// What the command line said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `samewise.memory=SIZE`: bytes of guest memory, a multiple of 64 KiB.
+    pub memory_bytes: Option<u64>,
+    /// `samewise.granule=4k|64k|2m|auto`; auto without it.
+    pub granule: Granule,
+    /// All other words, with one space between two of them.
+    pub bootargs: String,
+}
+
+/// Why the command line is refused, and the word that is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CmdlineError<'a> {
+    /// No size, zero, too large, or not a multiple of 64 KiB.
+    BadMemory(&'a str),
+    /// None of the granules.
+    BadGranule(&'a str),
+    /// A word of ours that has no meaning.
+    UnknownWord(&'a str),
+}
+
+/// Takes `line` apart. Of a word that stands twice the last one counts, as the kernel does it.
+///
+/// # Errors
+/// [`CmdlineError`].
+pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
+    let mut options = Options { memory_bytes: None, granule: Granule::Auto, bootargs: String::new() };
+    for word in line.split_ascii_whitespace() {
+        let Some(own) = word.strip_prefix(PREFIX) else {
+            if !options.bootargs.is_empty() {
+                options.bootargs.push(' ');
+            }
+            options.bootargs.push_str(word);
+            continue;
+        };
+        match own.split_once('=') {
+            Some(("memory", value)) => {
+                options.memory_bytes = Some(size(value).ok_or(CmdlineError::BadMemory(word))?);
+            }
+            Some(("granule", value)) => {
+                options.granule = granule(value).ok_or(CmdlineError::BadGranule(word))?;
+            }
+            _ => return Err(CmdlineError::UnknownWord(word)),
+        }
+    }
+    Ok(options)
+}
+
+/// A number of bytes with `K`, `M` or `G` behind it, or nothing.
+fn size(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'k' | b'K' => (text.get(..text.len() - 1)?, 10),
+        b'm' | b'M' => (text.get(..text.len() - 1)?, 20),
+        b'g' | b'G' => (text.get(..text.len() - 1)?, 30),
+        _ => (text, 0),
+    };
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let bytes = digits.parse::<u64>().ok()?.checked_mul(1 << shift)?;
+    (bytes > 0 && bytes & LeafSize::Size64K.offset_mask() == 0).then_some(bytes)
+}
+
+fn granule(text: &str) -> Option<Granule> {
+    const SIZES: [LeafSize; 3] = [LeafSize::Size4K, LeafSize::Size64K, LeafSize::Size2M];
+    if text == "auto" {
+        return Some(Granule::Auto);
+    }
+    SIZES.into_iter().find(|size| size.name() == text).map(Granule::Fixed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn our_words_are_taken_out_and_the_rest_is_left() {
+        let options = parse("  console=hvc0 samewise.memory=512M quiet samewise.granule=64k  -- x ").expect("good");
+        assert_eq!(options.memory_bytes, Some(512 << 20));
+        assert_eq!(options.granule, Granule::Fixed(LeafSize::Size64K));
+        assert_eq!(options.bootargs, "console=hvc0 quiet -- x");
+        let nothing = Options { memory_bytes: None, granule: Granule::Auto, bootargs: String::new() };
+        assert_eq!(parse(""), Ok(nothing));
+    }
+
+    #[test]
+    fn sizes_are_numbers_of_bytes() {
+        for (text, bytes) in [("1G", 1 << 30), ("2g", 2 << 30), ("65536", 65536), ("64k", 65536), ("3M", 3 << 20)] {
+            assert_eq!(size(text), Some(bytes), "{text}");
+        }
+        for text in ["", "K", "+1G", "1GG", "-1M", "0", "0G", "1", "63K", "18446744073709551616", "99999999999G", "é"]
+        {
+            assert_eq!(size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_word_is_named() {
+        assert_eq!(parse("a samewise.memory=lots"), Err(CmdlineError::BadMemory("samewise.memory=lots")));
+        assert_eq!(parse("samewise.granule=1g"), Err(CmdlineError::BadGranule("samewise.granule=1g")));
+        assert_eq!(parse("samewise.x=1"), Err(CmdlineError::UnknownWord("samewise.x=1")));
+        assert_eq!(parse("samewise.memory"), Err(CmdlineError::UnknownWord("samewise.memory")));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text: String) {
+            let _ = parse(&text);
+            let _ = parse(&format!("samewise.memory={text} samewise.granule={text}"));
+        }
+    }
+}

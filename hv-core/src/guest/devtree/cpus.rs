@@ -1,0 +1,77 @@
+//! `/cpus`: one node for each processor (LoPAR C.6.4).
+
+use super::features::pa_features;
+use super::{GuestConfig, TreeError};
+use alloc::format;
+use ppc64_arch::pvr::Cpu;
+use vm_fdt::FdtWriter;
+
+/// Page sizes of radix tables: log2 in the low bits, the code that tlbie's AP field wants in bits 29 to 31 (4K, 64K, 2M, 1G).
+const RADIX_SIZES: [u32; 4] = [0x0000_000c, 0xa000_0010, 0x2000_0015, 0x4000_001e];
+/// Segment sizes that there are, as log2; a radix guest has no use for them, but tools ask.
+const SEGMENT_SIZES: [u32; 4] = [28, 40, u32::MAX, u32::MAX];
+
+/// One cache, as the processor's node describes it.
+struct Cache {
+    names: [&'static str; 3],
+    bytes: u32,
+}
+
+/// A block, and a line, of either first-level cache.
+const CACHE_LINE: u32 = 128;
+
+/// All processors.
+pub fn all(fdt: &mut FdtWriter, config: &GuestConfig) -> Result<(), TreeError> {
+    let node = fdt.begin_node("cpus")?;
+    fdt.property_u32("#address-cells", 1)?;
+    fdt.property_u32("#size-cells", 0)?;
+    for id in 0..config.cpus {
+        one(fdt, config, id)?;
+    }
+    Ok(fdt.end_node(node)?)
+}
+
+fn one(fdt: &mut FdtWriter, config: &GuestConfig, id: u32) -> Result<(), TreeError> {
+    let cpu = config.pvr.cpu().ok_or(TreeError::UnknownProcessor)?;
+    let node = fdt.begin_node(&format!("PowerPC,{}@{id:x}", cpu.name()))?;
+    fdt.property_string("device_type", "cpu")?;
+    fdt.property_u32("reg", id)?;
+    fdt.property_string("status", "okay")?;
+    fdt.property_u32("cpu-version", config.pvr.raw())?;
+    fdt.property_null("64-bit")?;
+    fdt.property_u32("timebase-frequency", config.timebase_hz)?;
+    fdt.property_u32("clock-frequency", config.clock_hz)?;
+    fdt.property_u32("ibm,dec-bits", config.decrementer_bits)?;
+    fdt.property_array_u32("ibm,ppc-interrupt-server#s", &[id])?;
+    fdt.property_array_u32("ibm,ppc-interrupt-gserver#s", &[id, 0])?;
+    caches(fdt, cpu)?;
+    translation(fdt)?;
+    fdt.property("ibm,pa-features", &pa_features(cpu))?;
+    fdt.property_u32("ibm,vmx", 2)?; // 1 would be VMX alone, 2 is VSX as well
+    fdt.property_u32("ibm,dfp", 1)?;
+    fdt.property_u32("ibm,purr", 1)?;
+    fdt.property_u32("ibm,spurr", 1)?;
+    Ok(fdt.end_node(node)?)
+}
+
+fn caches(fdt: &mut FdtWriter, cpu: Cpu) -> Result<(), TreeError> {
+    let instruction = if cpu.is_v31() { 48 << 10 } else { 32 << 10 };
+    let caches = [
+        Cache { names: ["d-cache-size", "d-cache-line-size", "d-cache-block-size"], bytes: 32 << 10 },
+        Cache { names: ["i-cache-size", "i-cache-line-size", "i-cache-block-size"], bytes: instruction },
+    ];
+    for cache in caches {
+        for (name, value) in cache.names.into_iter().zip([cache.bytes, CACHE_LINE, CACHE_LINE]) {
+            fdt.property_u32(name, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn translation(fdt: &mut FdtWriter) -> Result<(), TreeError> {
+    fdt.property_array_u32("ibm,processor-radix-AP-encodings", &RADIX_SIZES)?;
+    fdt.property_array_u32("ibm,processor-segment-sizes", &SEGMENT_SIZES)?;
+    fdt.property_u32("slb-size", 32)?;
+    fdt.property_u32("ibm,slb-size", 32)?;
+    Ok(())
+}

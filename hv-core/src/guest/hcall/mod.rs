@@ -1,0 +1,83 @@
+//! Hypervisor calls: `sc 1` with the number in r3 and arguments in r4 to r12 (LoPAR 14.5).
+//!
+//! A call is a row of [`table`]: its number and its handler. A handler gets its arguments as [`Claim`]s, puts further results in r4 and up, and answers
+//! with what happens next or with the [`Rc`] that the guest gets.
+
+mod console;
+mod interrupts;
+mod memory;
+mod processor;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use super::claim::Claim;
+use super::host::{GuestMemory, Host, MemoryError};
+use super::machine::{Flow, Machine};
+use super::stats::Counters;
+use super::vcpu::Vcpu;
+use crate::papr::Rc;
+
+/// What a handler works on.
+pub struct Call<'a> {
+    /// The caller.
+    pub vcpu: &'a mut Vcpu,
+    /// What the guest's processors share.
+    pub machine: &'a mut Machine,
+    /// The machine around the guest.
+    pub host: &'a dyn Host,
+    /// The guest's memory.
+    pub memory: &'a dyn GuestMemory,
+    /// What is counted.
+    pub counters: &'a mut Counters,
+}
+
+/// How a handler ends: with success and what happens next, or with an error for the guest.
+pub type Answer = Result<Flow, Rc>;
+
+/// Does one kind of call.
+pub type Handler = fn(&mut Call<'_>) -> Answer;
+
+impl Call<'_> {
+    /// Argument `n`; 0 is r4.
+    #[must_use]
+    pub fn arg(&self, n: usize) -> Claim {
+        Claim::new(self.vcpu.regs.gpr[4 + n % 9])
+    }
+}
+
+impl From<MemoryError> for Rc {
+    /// An address that the guest gave turned out to be bad, or the host is out of memory.
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Outside | MemoryError::ReadOnly => Self::PARAMETER,
+            MemoryError::OutOfMemory => Self::RESOURCE,
+        }
+    }
+}
+
+/// Does the call that the caller's registers ask for, and sets r3.
+///
+/// A caller in problem state gets H_PRIVILEGE, whatever it asks for (LoPAR 14.5.1).
+pub fn handle(call: &mut Call<'_>) -> Flow {
+    let number = call.vcpu.regs.gpr[3];
+    let answer = if call.vcpu.in_problem_state() {
+        Err(Rc::PRIVILEGE)
+    } else if let Some(handler) = table::find(number) {
+        handler(call)
+    } else {
+        call.counters.unknown_hcalls += 1;
+        debug!("hcall {=u64:#x} is not offered", number);
+        Err(Rc::FUNCTION)
+    };
+    match answer {
+        Ok(flow) => {
+            call.vcpu.set_return(Rc::SUCCESS);
+            flow
+        }
+        Err(rc) => {
+            call.vcpu.set_return(rc);
+            Flow::Resume
+        }
+    }
+}

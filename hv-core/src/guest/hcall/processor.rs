@@ -1,0 +1,186 @@
+//! Calls about the processor itself: its modes, its areas, its time.
+
+use super::{Answer, Call};
+use crate::guest::inject::{Interrupt, deliver};
+use crate::guest::machine::Flow;
+use crate::papr::Rc;
+use crate::papr::hcall::{mode, proc_tbl};
+use ppc64_arch::radix::pate;
+use ppc64_arch::spr::LPCR;
+use ppc64_arch::trap::Msr;
+
+/// Sets SPRG0.
+pub fn set_sprg0(call: &mut Call<'_>) -> Answer {
+    call.vcpu.hv.sprg[0] = call.arg(0).any();
+    Ok(Flow::Resume)
+}
+
+/// POWER9 and later have no DABR; the watchpoints of H_SET_MODE are what there is.
+pub fn no_dabr(_: &mut Call<'_>) -> Answer {
+    Err(Rc::HARDWARE)
+}
+
+/// Sets a mode (LoPAR 14.5.4.3.6). Linux calls this at nearly each context switch on POWER10, to set two watchpoints.
+pub fn set_mode(call: &mut Call<'_>) -> Answer {
+    let flags = call.arg(0).any();
+    let (value1, value2) = (call.arg(2).any(), call.arg(3).any());
+    match call.arg(1).any() {
+        mode::DAWR0 => {
+            let (address, extension) = watchpoint(flags, value1, value2)?;
+            (call.vcpu.hv.dawr0, call.vcpu.hv.dawrx0) = (address, extension);
+        }
+        mode::DAWR1 if call.machine.settings.isa_3_1 => {
+            let (address, extension) = watchpoint(flags, value1, value2)?;
+            (call.vcpu.hv.dawr1, call.vcpu.hv.dawrx1) = (address, extension);
+        }
+        mode::CIABR => call.vcpu.hv.ciabr = instruction_breakpoint(flags, value1, value2)?,
+        mode::ENDIAN => set_byte_order(call, flags, value1, value2)?,
+        mode::ADDR_TRANS => set_vector_place(call, flags, value1, value2)?,
+        _ => return Err(Rc::P2),
+    }
+    Ok(Flow::Resume)
+}
+
+/// A data watchpoint that does not watch the hypervisor (DAWRX bit 61).
+fn watchpoint(flags: u64, address: u64, extension: u64) -> Result<(u64, u64), Rc> {
+    const HYPERVISOR: u64 = 4;
+    if flags != 0 {
+        return Err(Rc::UNSUPPORTED_FLAG);
+    }
+    if extension & HYPERVISOR != 0 { Err(Rc::P4) } else { Ok((address, extension)) }
+}
+
+/// An instruction breakpoint that does not break the hypervisor (CIABR bits 62:63 = 3).
+fn instruction_breakpoint(flags: u64, value1: u64, value2: u64) -> Result<u64, Rc> {
+    const PRIVILEGE: u64 = 3;
+    if flags != 0 {
+        return Err(Rc::UNSUPPORTED_FLAG);
+    }
+    if value2 != 0 {
+        return Err(Rc::P4);
+    }
+    if value1 & PRIVILEGE == PRIVILEGE { Err(Rc::P3) } else { Ok(value1) }
+}
+
+fn set_byte_order(call: &mut Call<'_>, flags: u64, value1: u64, value2: u64) -> Result<(), Rc> {
+    no_values(value1, value2)?;
+    match flags {
+        0 => call.vcpu.set_lpcr(LPCR::ILE::CLEAR),
+        1 => call.vcpu.set_lpcr(LPCR::ILE::SET),
+        _ => return Err(Rc::UNSUPPORTED_FLAG),
+    }
+    Ok(())
+}
+
+/// LPCR\[AIL\]. Where the hypervisor's own interrupts would move with the guest's, no place but the low one is offered (Linux copes).
+fn set_vector_place(call: &mut Call<'_>, flags: u64, value1: u64, value2: u64) -> Result<(), Rc> {
+    no_values(value1, value2)?;
+    let settings = call.machine.settings;
+    let ail = match flags {
+        0 => 0,
+        2 | 3 if !settings.relocatable_vectors => return Err(Rc::P2),
+        2 if settings.isa_3_1 => return Err(Rc::UNSUPPORTED_FLAG),
+        2 => 2,
+        3 => 3,
+        _ => return Err(Rc::UNSUPPORTED_FLAG),
+    };
+    call.vcpu.set_lpcr(LPCR::AIL.val(ail));
+    Ok(())
+}
+
+fn no_values(value1: u64, value2: u64) -> Result<(), Rc> {
+    if value1 != 0 {
+        return Err(Rc::P3);
+    }
+    if value2 != 0 { Err(Rc::P4) } else { Ok(()) }
+}
+
+/// Registers the guest's process table. Radix only, and it must lie in the guest's memory as a whole.
+pub fn register_process_table(call: &mut Call<'_>) -> Answer {
+    let flags = call.arg(0).any();
+    if flags & !proc_tbl::ALL != 0 {
+        return Err(Rc::PARAMETER);
+    }
+    if flags & proc_tbl::MODIFY == 0 {
+        return Ok(Flow::Resume);
+    }
+    if flags & proc_tbl::REGISTER == 0 {
+        call.memory.set_process_table(0);
+        return Ok(Flow::Resume);
+    }
+    if flags & proc_tbl::RADIX == 0 || flags & proc_tbl::HASH != 0 {
+        return Err(Rc::PARAMETER);
+    }
+    call.memory.set_process_table(process_table(call)?);
+    Ok(Flow::Resume)
+}
+
+/// Doubleword 1 of the partition table entry, from base, page size and log2 of the bytes less 12.
+fn process_table(call: &Call<'_>) -> Result<u64, Rc> {
+    const MOST: usize = 24;
+    if call.arg(2).any() != 0 {
+        return Err(Rc::P3);
+    }
+    let size = call.arg(3).at_most(MOST).map_err(|_| Rc::P4)? as u64;
+    let table = call.arg(1).block(call.memory, 1 << (size + 12), 1 << 12).map_err(|_| Rc::P2)?;
+    Ok(pate::process_scoped(table.start(), size))
+}
+
+/// Registers an area of the caller, or takes it back.
+pub fn register_vpa(call: &mut Call<'_>) -> Answer {
+    let (function, cpu, at) = (call.arg(0).any(), call.arg(1), call.arg(2));
+    if cpu.any() != u64::from(call.vcpu.id) {
+        return Err(Rc::PARAMETER);
+    }
+    call.vcpu.vpa.call(call.memory, function, at)?;
+    Ok(Flow::Resume)
+}
+
+/// Gives up the processor, with interrupts on, until there is one.
+pub fn cede(call: &mut Call<'_>) -> Answer {
+    call.vcpu.regs.msr |= Msr::EE.bits();
+    if core::mem::take(&mut call.vcpu.prodded) { Ok(Flow::Resume) } else { Ok(Flow::Idle) }
+}
+
+/// Gives the processor's time to another one. A hint: with each vCPU on a processor of its own there is nothing to give.
+pub fn confer(call: &mut Call<'_>) -> Answer {
+    const ALL: u64 = u64::MAX;
+    let target = call.arg(0).any();
+    if target == ALL || call.machine.has_cpu(target) { Ok(Flow::Resume) } else { Err(Rc::PARAMETER) }
+}
+
+/// Wakes a processor from H_CEDE, or makes its next one return at once.
+pub fn prod(call: &mut Call<'_>) -> Answer {
+    if call.arg(0).any() != u64::from(call.vcpu.id) {
+        return Err(Rc::PARAMETER);
+    }
+    call.vcpu.prodded = true;
+    Ok(Flow::Resume)
+}
+
+/// Sends a system reset to one processor (to the caller: this one), to all, or to all others.
+pub fn signal_system_reset(call: &mut Call<'_>) -> Answer {
+    const ALL: u64 = u64::MAX;
+    const ALL_OTHERS: u64 = u64::MAX - 1;
+    match call.arg(0).any() {
+        ALL_OTHERS => {}
+        target if target == ALL || target == u64::from(call.vcpu.id) => deliver(call.vcpu, Interrupt::SystemReset),
+        _ => return Err(Rc::PARAMETER),
+    }
+    Ok(Flow::Resume)
+}
+
+/// What the processor does about speculation: the answer of whoever is below us, never a better one.
+pub fn characteristics(call: &mut Call<'_>) -> Answer {
+    let (character, behaviour) = call.host.cpu_characteristics().ok_or(Rc::FUNCTION)?;
+    call.vcpu.set_result(0, character);
+    call.vcpu.set_result(1, behaviour);
+    Ok(Flow::Resume)
+}
+
+/// 64 random bits.
+pub fn random(call: &mut Call<'_>) -> Answer {
+    let bits = call.host.random().ok_or(Rc::HARDWARE)?;
+    call.vcpu.set_result(0, bits);
+    Ok(Flow::Resume)
+}

@@ -1,0 +1,232 @@
+//! Stand-ins for the platform: memory that is a vector, a host that records, a world that plays a script.
+
+use super::host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, World};
+use super::machine::{Machine, Settings};
+use super::vcpu::{Entry, Vcpu};
+use crate::mmu::{Resolution, StorageFault};
+use ppc64_arch::addr::GuestReal;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::vec::Vec;
+
+/// Memory from 0 on. Faults are answered from a script, then with "resume".
+#[derive(Default)]
+pub struct Ram {
+    bytes: RefCell<Vec<u8>>,
+    pub process_table: Cell<Option<u64>>,
+    pub resolutions: RefCell<VecDeque<Resolution>>,
+    pub always: Cell<Option<Resolution>>,
+}
+
+impl Ram {
+    pub fn new(bytes: usize) -> Self {
+        Self { bytes: RefCell::new(vec![0; bytes]), ..Self::default() }
+    }
+
+    pub fn put(&self, at: u64, bytes: &[u8]) {
+        // Tests also prepare blocks that end outside; what does not fit is not there.
+        for (n, byte) in bytes.iter().enumerate() {
+            let _ = self.write(GuestReal::new(at + n as u64), &[*byte]);
+        }
+    }
+
+    pub fn put_words(&self, at: u64, words: &[u32]) {
+        words.iter().enumerate().for_each(|(n, word)| self.put(at + 4 * n as u64, &word.to_be_bytes()));
+    }
+
+    pub fn shrink(&self, bytes: usize) {
+        self.bytes.borrow_mut().truncate(bytes);
+    }
+
+    pub fn byte(&self, at: u64) -> u8 {
+        self.get::<1>(at)[0]
+    }
+
+    pub fn be32(&self, at: u64) -> u32 {
+        u32::from_be_bytes(self.get(at))
+    }
+
+    pub fn be64(&self, at: u64) -> u64 {
+        u64::from_be_bytes(self.get(at))
+    }
+
+    fn get<const N: usize>(&self, at: u64) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.read(GuestReal::new(at), &mut bytes).expect("inside");
+        bytes
+    }
+
+    fn range(&self, at: GuestReal, len: usize) -> Result<core::ops::Range<usize>, MemoryError> {
+        let start = usize::try_from(at.raw()).map_err(|_| MemoryError::Outside)?;
+        let end = start.checked_add(len).ok_or(MemoryError::Outside)?;
+        if end <= self.bytes.borrow().len() { Ok(start..end) } else { Err(MemoryError::Outside) }
+    }
+}
+
+impl GuestMemory for Ram {
+    fn read(&self, at: GuestReal, into: &mut [u8]) -> Result<(), MemoryError> {
+        let range = self.range(at, into.len())?;
+        into.copy_from_slice(&self.bytes.borrow()[range]);
+        Ok(())
+    }
+
+    fn write(&self, at: GuestReal, from: &[u8]) -> Result<(), MemoryError> {
+        let range = self.range(at, from.len())?;
+        self.bytes.borrow_mut()[range].copy_from_slice(from);
+        Ok(())
+    }
+
+    fn zero(&self, at: GuestReal, bytes: u64) -> Result<(), MemoryError> {
+        self.write(at, &vec![0; usize::try_from(bytes).expect("small")])
+    }
+
+    fn contains(&self, at: GuestReal, bytes: u64) -> bool {
+        usize::try_from(bytes).is_ok_and(|len| self.range(at, len).is_ok())
+    }
+
+    fn set_process_table(&self, dw1: u64) {
+        self.process_table.set(Some(dw1));
+    }
+}
+
+impl FaultHandler for Ram {
+    fn fault(&self, _: &StorageFault) -> Resolution {
+        let scripted = self.resolutions.borrow_mut().pop_front();
+        scripted.or(self.always.get()).unwrap_or(Resolution::Resume)
+    }
+}
+
+/// A host with a console, a clock that the test moves, and random bits that are not.
+pub struct FakeHost {
+    pub now: Cell<u64>,
+    pub clock: Cell<Option<(u64, u32)>>,
+    /// How many more bytes the console takes.
+    pub room: Cell<usize>,
+    pub written: RefCell<Vec<u8>>,
+    typed: RefCell<VecDeque<u8>>,
+    pub random: Cell<Option<u64>>,
+    pub characteristics: Cell<Option<(u64, u64)>>,
+}
+
+impl Default for FakeHost {
+    fn default() -> Self {
+        Self {
+            now: Cell::new(1000),
+            clock: Cell::new(Some((1_709_210_096, 789))),
+            room: Cell::new(usize::MAX),
+            written: RefCell::default(),
+            typed: RefCell::default(),
+            random: Cell::new(Some(0x0123_4567_89ab_cdef)),
+            characteristics: Cell::new(Some((0x11, 0x22))),
+        }
+    }
+}
+
+impl FakeHost {
+    pub const HZ: u64 = 512_000_000;
+
+    pub fn type_in(&self, bytes: &[u8]) {
+        self.typed.borrow_mut().extend(bytes);
+    }
+}
+
+impl Host for FakeHost {
+    fn timebase(&self) -> u64 {
+        self.now.get()
+    }
+
+    fn timebase_hz(&self) -> u64 {
+        Self::HZ
+    }
+
+    fn wall_clock(&self) -> Option<(u64, u32)> {
+        self.clock.get()
+    }
+
+    fn console_write(&self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.room.get());
+        self.room.set(self.room.get() - taken);
+        self.written.borrow_mut().extend(&bytes[..taken]);
+        taken
+    }
+
+    fn console_read(&self, bytes: &mut [u8]) -> usize {
+        let mut typed = self.typed.borrow_mut();
+        let got = bytes.len().min(typed.len());
+        bytes.iter_mut().zip(typed.drain(..got)).for_each(|(to, from)| *to = from);
+        got
+    }
+
+    fn random(&self) -> Option<u64> {
+        self.random.get()
+    }
+
+    fn cpu_characteristics(&self) -> Option<(u64, u64)> {
+        self.characteristics.get()
+    }
+}
+
+/// One stay in the guest: what it does to the registers, and why it leaves.
+pub type Stay<'a> = std::boxed::Box<dyn FnMut(&mut Vcpu, u64) -> Exit + 'a>;
+
+/// Plays stays in order; when the script is over, leaves with [`Exit::Failed`]`(0)`. Sleeping moves the clock to the deadline.
+pub struct Script<'a> {
+    pub host: &'a FakeHost,
+    pub stays: VecDeque<Stay<'a>>,
+    pub sleeps: Vec<Option<u64>>,
+    /// Called in each sleep.
+    pub on_idle: std::boxed::Box<dyn FnMut(&mut Vcpu) + 'a>,
+}
+
+impl<'a> Script<'a> {
+    pub fn new(host: &'a FakeHost) -> Self {
+        Self { host, stays: VecDeque::new(), sleeps: Vec::new(), on_idle: std::boxed::Box::new(|_| {}) }
+    }
+
+    /// Adds a stay.
+    pub fn then(mut self, stay: impl FnMut(&mut Vcpu, u64) -> Exit + 'a) -> Self {
+        self.stays.push_back(std::boxed::Box::new(stay));
+        self
+    }
+}
+
+impl World for Script<'_> {
+    fn enter(&mut self, vcpu: &mut Vcpu, deadline: u64) -> Exit {
+        match self.stays.pop_front() {
+            Some(mut stay) => stay(vcpu, deadline),
+            None => Exit::Failed(0),
+        }
+    }
+
+    fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>) {
+        assert!(self.sleeps.len() < 1000, "sleeps for ever");
+        self.sleeps.push(deadline);
+        if let Some(deadline) = deadline {
+            self.host.now.set(self.host.now.get().max(deadline));
+        }
+        (self.on_idle)(vcpu);
+    }
+}
+
+/// A vCPU in 64-bit little-endian privileged state, interrupts off.
+pub fn vcpu() -> Vcpu {
+    Vcpu::at_reset(0, 1, Entry { nip: 0, fdt: 0, little_endian: true }, 1000)
+}
+
+/// A machine of one CPU with everything allowed.
+pub fn machine() -> Machine {
+    Machine::new(Settings {
+        memory_bytes: 1 << 20,
+        cpus: 1,
+        relocatable_vectors: true,
+        isa_3_1: true,
+        console_poll: None,
+    })
+}
+
+/// Sets number and arguments of a hypervisor call.
+pub fn set_call(vcpu: &mut Vcpu, number: u64, args: &[u64]) {
+    vcpu.regs.gpr[3] = number;
+    vcpu.regs.gpr[4..13].fill(0);
+    vcpu.regs.gpr[4..4 + args.len()].copy_from_slice(args);
+}

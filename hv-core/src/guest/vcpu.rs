@@ -1,0 +1,154 @@
+//! One virtual processor: its registers and what the hypervisor remembers about it between two exits.
+
+use super::host::GuestMemory;
+use super::regs::{HvState, Regs};
+use super::vpa::Vpa;
+use crate::papr::Rc;
+use ppc64_arch::spr::{LPCR, LocalRegisterCopy};
+use ppc64_arch::trap::Msr;
+use tock_registers::fields::FieldValue;
+
+/// A virtual processor. FP, VSX and the other registers that are not here stay in the hardware: the hypervisor uses
+/// none of them.
+#[derive(Clone, Debug)]
+pub struct Vcpu {
+    /// General registers.
+    pub regs: Regs,
+    /// The hypervisor's half.
+    pub hv: HvState,
+    /// Its number in the device tree, and of its interrupt server.
+    pub id: u32,
+    /// The host timebase at which the guest's decrementer turns negative. The platform sets it at each exit and loads the
+    /// decrementer from it at entry.
+    pub dec_expiry: u64,
+    /// `regs.dar` and `regs.dsisr` were set by an injected interrupt: the platform loads DAR and DSISR (live registers
+    /// otherwise) before entry, and clears this.
+    pub load_dar: bool,
+    /// H_CEDE is waiting. Told apart from running for the sake of other processors' H_PROD.
+    pub ceded: bool,
+    /// H_PROD came while it did not wait: the next H_CEDE returns at once.
+    pub prodded: bool,
+    /// `stop-self`: it runs no more.
+    pub stopped: bool,
+    /// The areas that it registered.
+    pub vpa: Vpa,
+}
+
+/// Where and how a guest begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// First instruction, guest real.
+    pub nip: u64,
+    /// The flattened device tree, guest real.
+    pub fdt: u64,
+    /// Entered little-endian.
+    pub little_endian: bool,
+}
+
+/// The decrementer's first expiry after a reset: as far off as 32 bits allow.
+const DEC_AT_RESET: u64 = 0x7fff_ffff;
+
+impl Vcpu {
+    /// A processor in the state in which PAPR kernels are entered without Open Firmware, as kexec does: real mode, interrupts
+    /// off, r3 = device tree, r4 = r5 = 0. Interrupts are taken in the same byte order until H_SET_MODE says
+    /// otherwise. `now` is the host timebase.
+    #[must_use]
+    pub fn at_reset(id: u32, lpid: u32, entry: Entry, now: u64) -> Self {
+        let mut regs = Regs { nip: entry.nip, msr: (Msr::SF | Msr::ME).bits(), ..Regs::default() };
+        regs.gpr[3] = entry.fdt;
+        let mut hv = HvState { version: 2, lpid, vcpu_token: id, ..HvState::default() };
+        if entry.little_endian {
+            regs.msr |= Msr::LE.bits();
+            hv.lpcr |= LPCR::ILE::SET.value;
+        }
+        Self {
+            regs,
+            hv,
+            id,
+            dec_expiry: now.saturating_add(DEC_AT_RESET),
+            load_dar: false,
+            ceded: false,
+            prodded: false,
+            stopped: false,
+            vpa: Vpa::default(),
+        }
+    }
+
+    /// Its machine state register.
+    #[must_use]
+    pub const fn msr(&self) -> Msr {
+        Msr::from_bits_retain(self.regs.msr)
+    }
+
+    /// Its LPCR, as fields. A copy: changes go back with [`Vcpu::set_lpcr`].
+    #[must_use]
+    pub const fn lpcr(&self) -> LocalRegisterCopy<u64, LPCR::Register> {
+        LocalRegisterCopy::new(self.hv.lpcr)
+    }
+
+    /// Changes fields of its LPCR, and leaves the others.
+    pub fn set_lpcr(&mut self, fields: FieldValue<u64, LPCR::Register>) {
+        self.hv.lpcr = fields.modify(self.hv.lpcr);
+    }
+
+    /// Whether external interrupts are taken.
+    #[must_use]
+    pub const fn interrupts_on(&self) -> bool {
+        self.msr().contains(Msr::EE)
+    }
+
+    /// Whether the last exit was taken from problem state.
+    #[must_use]
+    pub const fn in_problem_state(&self) -> bool {
+        self.msr().contains(Msr::PR)
+    }
+
+    /// Whether its decrementer is negative at `now`.
+    #[must_use]
+    pub const fn decrementer_expired(&self, now: u64) -> bool {
+        now >= self.dec_expiry
+    }
+
+    /// Sets result `n` of a hypervisor call (0 is r4). There are nine.
+    pub fn set_result(&mut self, n: usize, value: u64) {
+        debug_assert!(n < 9, "results are r4 to r12");
+        self.regs.gpr[4 + n % 9] = value;
+    }
+
+    /// Sets the return code of a hypervisor call.
+    pub fn set_return(&mut self, rc: Rc) {
+        self.regs.gpr[3] = rc.register();
+    }
+
+    /// Tells the guest in its virtual processor area that it gave up the processor at `now`.
+    pub fn mark_yielded(&mut self, memory: &dyn GuestMemory, now: u64) {
+        self.ceded = true;
+        self.vpa.yielded(memory, now);
+    }
+
+    /// Tells the guest in its virtual processor area that it has the processor again.
+    pub fn mark_dispatched(&mut self, memory: &dyn GuestMemory, now: u64) {
+        self.ceded = false;
+        self.vpa.dispatched(memory, self.id, self.regs.nip, self.regs.msr, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_little_endian_kernel_begins_in_real_mode_with_its_tree_in_r3() {
+        let vcpu = Vcpu::at_reset(0, 1, Entry { nip: 0, fdt: 0x123_0000, little_endian: true }, 1000);
+        assert_eq!(vcpu.regs.msr, 0x8000_0000_0000_1001);
+        assert_eq!((vcpu.regs.gpr[3], vcpu.regs.gpr[4], vcpu.regs.gpr[5]), (0x123_0000, 0, 0));
+        assert_eq!(vcpu.hv.lpcr, 1 << 25);
+        assert!(!vcpu.interrupts_on() && !vcpu.in_problem_state() && !vcpu.decrementer_expired(1000));
+    }
+
+    #[test]
+    fn a_big_endian_kernel_takes_big_endian_interrupts() {
+        let vcpu = Vcpu::at_reset(0, 1, Entry { nip: 0x100, fdt: 0, little_endian: false }, 0);
+        assert!(!vcpu.msr().contains(Msr::LE) && !vcpu.lpcr().is_set(LPCR::ILE));
+    }
+}
