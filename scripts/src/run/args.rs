@@ -47,7 +47,7 @@ pub struct RunArgs {
     #[arg(long, value_enum)]
     pub firmware: Option<Firmware>,
     /// End the run after so many seconds [default: 600, or a day when interactive]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, overrides_with = "timeout")]
     pub timeout: Option<Duration>,
     /// Run these shell commands in the guest and power off, instead of giving a shell
     #[arg(long, value_name = "COMMANDS", conflicts_with = "initrd", allow_hyphen_values = true)]
