@@ -1,6 +1,7 @@
 //! `/cpus`: one node for each processor (LoPAR C.6.4).
 
 use super::features::pa_features;
+use super::longname::RADIX_ENCODINGS;
 use super::{GuestConfig, TreeError};
 use alloc::format;
 use ppc64_arch::pvr::Cpu;
@@ -51,6 +52,7 @@ fn one(fdt: &mut FdtWriter, config: &GuestConfig, id: u32) -> Result<(), TreeErr
     fdt.property_u32("ibm,dfp", 1)?;
     fdt.property_u32("ibm,purr", 1)?;
     fdt.property_u32("ibm,spurr", 1)?;
+    fdt.property_array_u32(RADIX_ENCODINGS, &RADIX_SIZES)?; // the last new name
     Ok(fdt.end_node(node)?)
 }
 
@@ -69,7 +71,6 @@ fn caches(fdt: &mut FdtWriter, cpu: Cpu) -> Result<(), TreeError> {
 }
 
 fn translation(fdt: &mut FdtWriter) -> Result<(), TreeError> {
-    fdt.property_array_u32("ibm,processor-radix-AP-encodings", &RADIX_SIZES)?;
     fdt.property_array_u32("ibm,processor-segment-sizes", &SEGMENT_SIZES)?;
     fdt.property_u32("slb-size", 32)?;
     fdt.property_u32("ibm,slb-size", 32)?;

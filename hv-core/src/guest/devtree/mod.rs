@@ -3,6 +3,7 @@
 
 mod cpus;
 mod features;
+mod longname;
 mod nodes;
 #[cfg(test)]
 mod tests;
@@ -79,6 +80,11 @@ const PHANDLE_XICS: u32 = 1;
 /// # Errors
 /// [`TreeError`].
 pub fn build(config: &GuestConfig) -> Result<Vec<u8>, TreeError> {
+    longname::complete(write(config)?)
+}
+
+/// The tree with all names but one as they are to be.
+fn write(config: &GuestConfig) -> Result<Vec<u8>, TreeError> {
     let rtas = FdtReserveEntry::new(u64::from(config.rtas_base), u64::from(config.rtas_bytes))?;
     let mut fdt = FdtWriter::new_with_mem_reserv(&[rtas])?;
     fdt.set_boot_cpuid_phys(0);
@@ -93,12 +99,12 @@ pub fn build(config: &GuestConfig) -> Result<Vec<u8>, TreeError> {
     nodes::memory(&mut fdt, config)?;
     nodes::rtas(&mut fdt, config)?;
     nodes::hypervisor(&mut fdt)?;
-    cpus::all(&mut fdt, config)?;
     nodes::interrupt_controller(&mut fdt, config)?;
     nodes::virtual_devices(&mut fdt, config)?;
     if config.has_random {
         nodes::random(&mut fdt)?;
     }
+    cpus::all(&mut fdt, config)?; // last: see longname
     fdt.end_node(root)?;
     Ok(fdt.finish()?)
 }

@@ -14,7 +14,7 @@ static PAPR: [Option<Handler>; PAPR_CALLS] = {
     let mut row = 0;
     while row < ROWS.len() {
         let (number, handler) = ROWS[row];
-        assert!(number % 4 == 0 && table[(number / 4) as usize].is_none());
+        assert!(number.is_multiple_of(4) && table[(number / 4) as usize].is_none());
         table[(number / 4) as usize] = Some(handler);
         row += 1;
     }
@@ -61,7 +61,7 @@ pub fn find(number: u64) -> Option<Handler> {
     if let Some(private) = number.checked_sub(H_RTAS) {
         return usize::try_from(private).ok().and_then(|n| PRIVATE.get(n)).copied();
     }
-    if number % 4 != 0 {
+    if !number.is_multiple_of(4) {
         return None;
     }
     usize::try_from(number / 4).ok().and_then(|n| PAPR.get(n)).copied().flatten()

@@ -1,1 +1,308 @@
+use super::*;
+use crate::guest::testing::{FakeHost, Ram, Script, machine, set_call, vcpu};
+use crate::guest::xics::Xirr;
+use crate::mmu::{Reflect, Ticket};
+use crate::papr::hcall::{H_CEDE, H_PUT_TERM_CHAR};
+use ppc64_arch::addr::{EffAddr, GuestReal};
 
+/// What is left after a run.
+struct Done {
+    ended: Ended,
+    vcpu: Vcpu,
+    machine: Machine,
+    counters: Counters,
+    sleeps: std::vec::Vec<Option<u64>>,
+}
+
+fn play(host: &FakeHost, ram: &Ram, script: Script<'_>) -> Done {
+    play_on(host, ram, machine(), vcpu(), script)
+}
+
+fn play_on(host: &FakeHost, ram: &Ram, mut machine: Machine, mut vcpu: Vcpu, mut script: Script<'_>) -> Done {
+    let mut counters = Counters::default();
+    let ended = run(&mut script, host, ram, &mut machine, &mut vcpu, &mut counters);
+    Done { ended, vcpu, machine, counters, sleeps: script.sleeps }
+}
+
+fn fault(access: Access, at: u64) -> StorageFault {
+    StorageFault { access, ea: EffAddr::new(at), claim: GuestReal::new(at), table_walk: false, cause: None }
+}
+
+/// A machine whose terminal's interrupt reaches the processor.
+fn listening() -> Machine {
+    let mut machine = machine();
+    machine.xics.set_cppr(0, 0xff).expect("exists");
+    machine.xics.set_route(VTY_SOURCE, 0, 5).expect("exists");
+    machine
+}
+
+#[test]
+fn a_call_is_answered_and_the_guest_goes_on() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let script = Script::new(&host).then(|vcpu, _| {
+        set_call(vcpu, H_PUT_TERM_CHAR, &[0, 2, u64::from_be_bytes(*b"hi......")]);
+        Exit::Hcall
+    });
+    let done = play(&host, &ram, script);
+    assert_eq!(done.ended, Ended::Stopped(StopReason::EntryFailed(0)));
+    assert_eq!(&*host.written.borrow(), b"hi");
+    assert_eq!((done.counters.entries, done.counters.hcalls, done.counters.other), (2, 1, 1));
+}
+
+#[test]
+fn the_first_exit_from_problem_state_is_timed() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let at = |now, user: bool| {
+        let host = &host;
+        move |vcpu: &mut Vcpu, _| {
+            host.now.set(now);
+            vcpu.regs.msr = if user { Msr::PR.bits() } else { 0 };
+            Exit::Hdec
+        }
+    };
+    let script = Script::new(&host).then(at(2000, false)).then(at(3000, true)).then(at(4000, true));
+    assert_eq!(play(&host, &ram, script).counters.first_user_exit_tb, Some(3000));
+}
+
+#[test]
+fn typing_interrupts_a_guest_that_listens() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    host.type_in(b"x");
+    let mut on = vcpu();
+    on.regs.msr |= Msr::EE.bits();
+    on.regs.nip = 0x7000;
+    let script = Script::new(&host).then(|vcpu, _| {
+        assert_eq!((vcpu.regs.nip, vcpu.hv.srr0), (0x500, 0x7000));
+        Exit::Hdec
+    });
+    let mut done = play_on(&host, &ram, listening(), on, script);
+    assert_eq!(done.counters.delivered, 1, "the second entry has interrupts off");
+    assert_eq!(done.machine.xics.accept(0), Ok(Xirr::new(0xff00_0000 | VTY_SOURCE)));
+}
+
+#[test]
+fn a_guest_with_interrupts_off_is_looked_at_soon() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    host.type_in(b"x");
+    let script = Script::new(&host)
+        .then(|vcpu, deadline| {
+            assert_eq!(deadline, 1000 + FakeHost::HZ / SHORT_SLICES);
+            assert!(vcpu.lpcr().is_set(LPCR::MER));
+            vcpu.regs.msr |= Msr::EE.bits();
+            vcpu.regs.nip = 0x7000;
+            Exit::Hdec
+        })
+        .then(|vcpu, _| {
+            assert_eq!(vcpu.regs.nip, 0x500);
+            assert!(!vcpu.lpcr().is_set(LPCR::MER));
+            Exit::Hdec
+        });
+    assert_eq!(play_on(&host, &ram, listening(), vcpu(), script).counters.delivered, 1);
+}
+
+#[test]
+fn a_guest_that_calls_all_the_time_is_still_interrupted() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let mut script = Script::new(&host);
+    for _ in 0..30 {
+        script = script.then(|vcpu, deadline| {
+            assert!(deadline <= host.now.get() + FakeHost::HZ / SLICES);
+            host.now.set(host.now.get() + FakeHost::HZ / SLICES / 10);
+            host.type_in(b"x");
+            set_call(vcpu, 0x4, &[]);
+            Exit::Hcall
+        });
+    }
+    let mut on = vcpu();
+    on.regs.msr |= Msr::EE.bits();
+    assert_eq!(play_on(&host, &ram, listening(), on, script).counters.delivered, 1);
+}
+
+#[test]
+fn ceding_sleeps_until_the_decrementer() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let script = Script::new(&host)
+        .then(|vcpu, _| {
+            vcpu.dec_expiry = 5000;
+            set_call(vcpu, H_CEDE, &[]);
+            Exit::Hcall
+        })
+        .then(|vcpu, _| {
+            assert!(host.now.get() >= 5000 && vcpu.interrupts_on() && !vcpu.ceded);
+            assert_eq!(vcpu.regs.gpr[3], 0);
+            // It is negative already: no sleep.
+            set_call(vcpu, H_CEDE, &[]);
+            Exit::Hcall
+        });
+    let done = play(&host, &ram, script);
+    assert_eq!(done.sleeps, [Some(5000)]);
+    assert_eq!(done.counters.idles, 1);
+}
+
+#[test]
+fn typing_ends_a_sleep_with_an_interrupt() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let mut script = Script::new(&host)
+        .then(|vcpu, _| {
+            vcpu.regs.nip = 0x7000;
+            set_call(vcpu, H_CEDE, &[]);
+            Exit::Hcall
+        })
+        .then(|vcpu, _| {
+            assert_eq!((vcpu.regs.nip, vcpu.hv.srr0), (0x500, 0x7000));
+            Exit::Hdec
+        });
+    script.on_idle = std::boxed::Box::new(|vcpu| {
+        vcpu.dec_expiry = u64::MAX;
+        host.type_in(b"x");
+    });
+    assert_eq!(play_on(&host, &ram, listening(), vcpu(), script).counters.delivered, 1);
+}
+
+#[test]
+fn a_console_that_must_be_polled_is_polled_while_the_guest_sleeps() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let mut machine = listening();
+    machine.settings.console_poll = Some(100);
+    let mut naps = 0;
+    let mut script = Script::new(&host).then(|vcpu, _| {
+        set_call(vcpu, H_CEDE, &[]);
+        Exit::Hcall
+    });
+    script.on_idle = std::boxed::Box::new(|_| {
+        naps += 1;
+        if naps == 3 {
+            host.type_in(b"x");
+        }
+    });
+    let done = play_on(&host, &ram, machine, vcpu(), script);
+    assert_eq!(done.sleeps, [Some(1100), Some(1200), Some(1300)]);
+    assert_eq!(done.counters.idles, 1);
+}
+
+#[test]
+fn the_dispatch_count_tells_of_a_sleep() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x4000));
+    ram.put(0x2004, &640_u16.to_be_bytes());
+    let mut script = Script::new(&host)
+        .then(|vcpu, _| {
+            set_call(vcpu, crate::papr::hcall::H_REGISTER_VPA, &[1 << 45, 0, 0x2000]);
+            Exit::Hcall
+        })
+        .then(|vcpu, _| {
+            set_call(vcpu, H_CEDE, &[]);
+            Exit::Hcall
+        });
+    script.on_idle = std::boxed::Box::new(|vcpu| assert!(vcpu.ceded && ram.be32(0x2100) == 1));
+    play(&host, &ram, script);
+    assert_eq!(ram.be32(0x2100), 2);
+}
+
+#[test]
+fn faults_are_resumed_reflected_or_fatal() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    ram.resolutions.borrow_mut().extend([
+        Resolution::Resume,
+        Resolution::Reflect(Reflect::NoSlot),
+        Resolution::Reflect(Reflect::ReadOnly),
+        Resolution::OutOfMemory,
+    ]);
+    let script = Script::new(&host)
+        .then(|_, _| Exit::Storage(fault(Access::Read, 0x1000)))
+        .then(|vcpu, _| {
+            assert_eq!(vcpu.regs.nip, 0);
+            Exit::Storage(fault(Access::Fetch, 0x2000))
+        })
+        .then(|vcpu, _| {
+            assert_eq!(vcpu.regs.nip, 0x400);
+            Exit::Storage(fault(Access::Write, 0x3000))
+        })
+        .then(|vcpu, _| {
+            assert_eq!((vcpu.regs.nip, vcpu.regs.dar), (0x300, 0x3000));
+            Exit::Storage(fault(Access::Write, 0x4000))
+        });
+    let done = play(&host, &ram, script);
+    assert_eq!(done.ended, Ended::Stopped(StopReason::OutOfMemory));
+    let counters = done.counters;
+    assert_eq!((counters.data_storage, counters.instruction_storage, counters.reflected), (3, 1, 2));
+}
+
+#[test]
+fn a_fault_waits_for_another_cpu_but_not_for_ever() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    ram.always.set(Some(Resolution::Wait(Ticket { page: GuestReal::new(0), entry: 0 })));
+    let script = Script::new(&host).then(|_, _| Exit::Storage(fault(Access::Read, 0x1000)));
+    let done = play(&host, &ram, script);
+    assert_eq!(done.ended, Ended::Stopped(StopReason::EntryFailed(0)));
+    assert_eq!(done.counters.waited, u64::from(WAITS));
+}
+
+/// Plays the same fault `times` times, after `change` each time.
+fn storm(times: u32, change: impl Fn(&mut Vcpu, u32)) -> Ended {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let mut script = Script::new(&host);
+    for n in 0..times {
+        let change = &change;
+        script = script.then(move |vcpu, _| {
+            vcpu.regs.nip = 0x7000;
+            change(vcpu, n);
+            Exit::Storage(fault(Access::Read, 0x1000))
+        });
+    }
+    play(&host, &ram, script).ended
+}
+
+#[test]
+fn a_guest_that_gets_nowhere_is_stopped() {
+    let stuck = Ended::Stopped(StopReason::NoProgress { nip: 0x7000 });
+    let goes_on = Ended::Stopped(StopReason::EntryFailed(0));
+    assert_eq!(storm(2000, |_, _| {}), stuck);
+    assert_eq!(storm(500, |_, _| {}), goes_on);
+    assert_eq!(storm(2000, |vcpu, n| vcpu.regs.gpr[31] = u64::from(n)), goes_on, "a register changes");
+    assert_eq!(storm(2000, |vcpu, _| vcpu.regs.msr |= Msr::PR.bits()), goes_on, "the kernel's affair");
+}
+
+#[test]
+fn a_handler_that_cannot_be_fetched_stops_the_guest() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    ram.always.set(Some(Resolution::Reflect(Reflect::NoSlot)));
+    let mut script = Script::new(&host);
+    for _ in 0..2000 {
+        script = script.then(|vcpu, _| Exit::Storage(fault(Access::Fetch, vcpu.regs.nip)));
+    }
+    assert_eq!(play(&host, &ram, script).ended, Ended::Stopped(StopReason::NoProgress { nip: 0x400 }));
+}
+
+#[test]
+fn instructions_that_are_not_there_are_illegal() {
+    for exit in [Exit::Emulation(None), Exit::Emulation(Some(0x0400_0000)), Exit::Facility(10)] {
+        let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+        let done = play(&host, &ram, Script::new(&host).then(move |_, _| exit));
+        assert_eq!(done.vcpu.regs.nip, 0x700);
+        assert_eq!(done.vcpu.hv.srr1 & Srr1::CAUSE_MASK, Srr1::PROGRAM_ILLEGAL.bits());
+    }
+}
+
+#[test]
+fn the_guest_is_told_of_resets_and_machine_checks() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    assert_eq!(play(&host, &ram, Script::new(&host).then(|_, _| Exit::SystemReset)).vcpu.regs.nip, 0x100);
+    let done = play(&host, &ram, Script::new(&host).then(|_, _| Exit::MachineCheck(1 << 20)));
+    assert_eq!((done.vcpu.regs.nip, done.vcpu.hv.srr1 & Srr1::CAUSE_MASK), (0x200, 1 << 20));
+    let script = Script::new(&host).then(|vcpu, _| {
+        vcpu.regs.msr &= !Msr::ME.bits();
+        Exit::MachineCheck(1 << 20)
+    });
+    assert_eq!(play(&host, &ram, script).ended, Ended::Stopped(StopReason::Checkstop));
+}
+
+#[test]
+fn what_cannot_be_stops_the_guest() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let ended = |exit| play(&host, &ram, Script::new(&host).then(move |_, _| exit)).ended;
+    assert_eq!(ended(Exit::Unexpected(0xd00)), Ended::Stopped(StopReason::Unexpected(0xd00)));
+    assert_eq!(ended(Exit::Failed(-4)), Ended::Stopped(StopReason::EntryFailed(-4)));
+    ram.always.set(Some(Resolution::MachineError));
+    let broken = Exit::Storage(fault(Access::Read, 0));
+    assert_eq!(ended(broken), Ended::Stopped(StopReason::MachineError));
+}
