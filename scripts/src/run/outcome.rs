@@ -53,9 +53,17 @@ fn by_end(end: &End) -> (Code, String) {
     match end {
         End::PowerOff => (Code::PoweredOff, "the guest powered off".into()),
         End::GuestPanic => (Code::GuestPanic, "the guest panicked".into()),
-        End::GuestStopped(why) => (Code::GuestStopped, format!("the hypervisor stopped the guest: {why}")),
+        End::GuestStopped(why) => (Code::GuestStopped, told("the hypervisor stopped the guest", why)),
         End::HypervisorPanic => (Code::HypervisorPanic, "the hypervisor panicked; its log says why".into()),
-        End::Refused(why) => (Code::Refused, format!("the hypervisor refused: {why}")),
+        End::Refused(why) => (Code::Refused, told("the hypervisor refused what it was given", why)),
+    }
+}
+
+/// With the reason, unless that stands on the console already.
+fn told(what: &str, why: &str) -> String {
+    match why {
+        "" => format!("{what}; it said why on the console"),
+        why => format!("{what}: {why}"),
     }
 }
 

@@ -1,21 +1,23 @@
-//! The counters of a run as a table for people: one block for each subject, numbers aligned.
+//! The counters of a run as a table for people: one block for each subject, what never happened left out.
 
 use super::records::Stats;
 use std::fmt::Write;
 
-/// Renders the counters, grouped by all but the last part of their names.
+/// Renders the counters, grouped by the first part of their names.
 pub fn render(stats: &Stats) -> String {
+    let rows: Vec<_> = stats.iter().map(|(name, value)| (name.split_once('.').unwrap_or(("", name)), *value)).collect();
     let mut text = String::new();
-    let mut group = "";
-    for (name, value) in stats {
-        let (subject, item) = name.rsplit_once('.').unwrap_or(("", name));
-        if subject != group {
-            let _ = writeln!(text, "{}", subject.replace('.', " "));
-            group = subject;
-        }
-        let _ = writeln!(text, "  {item:<28} {:>16}", grouped(*value));
+    for block in rows.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+        let some = block.iter().filter(|(_, value)| *value > 0);
+        let lines: Vec<_> = some.map(|((_, item), value)| line(item, *value)).collect();
+        let _ = write!(text, "{:<12}", block[0].0.0);
+        text += &if lines.is_empty() { "none\n".to_owned() } else { lines.join(&" ".repeat(12)) };
     }
     text
+}
+
+fn line(item: &str, value: u64) -> String {
+    format!("{:<28} {:>16}\n", item.replace('.', " "), grouped(value))
 }
 
 /// `1 234 567`
@@ -43,13 +45,13 @@ mod tests {
     }
 
     #[test]
-    fn counters_of_one_subject_stand_together() {
-        let stats = [("exits.hcall", 3), ("exits.hdec", 4), ("faults.read.made", 5)];
-        let stats = stats.map(|(name, value)| (name.to_owned(), value)).into();
-        let text = render(&stats);
-        let lines: Vec<_> = text.lines().map(str::trim_end).collect();
-        assert_eq!(lines.len(), 5);
-        assert_eq!((lines[0], lines[3]), ("exits", "faults read"));
-        assert!(lines[1].starts_with("  hcall") && lines[1].ends_with(" 3"));
+    fn counters_of_one_subject_stand_together_and_zeros_are_left_out() {
+        let stats =
+            [("exit.hcall", 3), ("exit.hdec", 4), ("fault.read.made", 5), ("fault.read.lost", 0), ("retry.busy", 0)];
+        let text = render(&stats.map(|(name, value)| (name.to_owned(), value)).into());
+        let words: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let expected: [&[&str]; 4] =
+            [&["exit", "hcall", "3"], &["hdec", "4"], &["fault", "read", "made", "5"], &["retry", "none"]];
+        assert_eq!(words, expected);
     }
 }
