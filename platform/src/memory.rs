@@ -7,6 +7,7 @@ unsafe extern "C" {
     static __emergency_bottom: u8;
     static __emergency_top: u8;
     static __image_end: u8;
+    static __text_start: u8;
     static __file_end: u8;
 }
 
@@ -39,10 +40,10 @@ pub fn head() -> *mut u8 {
     core::ptr::with_exposed_provenance_mut(0)
 }
 
-/// The end of what is loaded from the file: text and data.
+/// Bytes of text and data.
 #[must_use]
-pub fn file_end() -> u64 {
-    address(&raw const __file_end)
+pub fn file_bytes() -> u64 {
+    address(&raw const __file_end) - address(&raw const __text_start)
 }
 
 /// Both stacks.

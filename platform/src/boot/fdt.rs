@@ -49,8 +49,10 @@ pub struct Machine {
     pub pvr: Pvr,
     /// Bits of the decrementer.
     pub decrementer_bits: u32,
+    /// Processor cycles a second.
+    pub clock_hz: u32,
     /// Processors there are.
-    pub cpus: usize,
+    pub cpus: u32,
     /// The interrupt server number of the first processor.
     pub server: u32,
     /// RTAS calls that the machine offers.
@@ -139,7 +141,8 @@ fn describe(tree: Tree<'static>, place: Range<u64>) -> Result<Machine, TreeError
         timebase_hz: u64::from(cell(&cpu, "timebase-frequency")?.ok_or(TreeError::Missing("timebase-frequency"))?),
         pvr: Pvr::new(cell(&cpu, "cpu-version")?.ok_or(TreeError::Missing("cpu-version"))?),
         decrementer_bits: cell(&cpu, "ibm,dec-bits")?.unwrap_or(32),
-        cpus: cpu_nodes(&root).count(),
+        clock_hz: cell(&cpu, "clock-frequency")?.unwrap_or(1_000_000_000),
+        cpus: u32::try_from(cpu_nodes(&root).count()).unwrap_or(u32::MAX),
         server: cell(&cpu, "ibm,ppc-interrupt-server#s")?.unwrap_or(0),
         rtas: tokens(&root)?,
     })

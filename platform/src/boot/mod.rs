@@ -2,5 +2,9 @@
 
 mod claims;
 pub mod fdt;
+pub mod frames;
 pub mod openfirmware;
+pub mod payload;
+pub mod refusal;
+pub mod slots;
 pub mod tree;

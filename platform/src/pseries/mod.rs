@@ -2,11 +2,11 @@
 
 pub mod console;
 pub mod hardware;
-//pub mod host;
+pub mod host;
 pub mod nested;
 pub mod number;
 pub mod rtas;
-//pub mod world;
+pub mod world;
 pub mod xics;
 
 use ppc64_arch::cpu::{Hcall, hcall};

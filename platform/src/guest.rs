@@ -1,0 +1,188 @@
+//! Starts the guest, as often as it asks for it, and says how it went.
+
+use crate::boot::fdt::Machine as Host;
+use crate::boot::payload::Payload;
+use crate::boot::refusal::Refusal;
+use crate::boot::slots::{Part, Plan};
+use crate::pseries::console::{FIRST, Terminal};
+use crate::pseries::hardware::Machine as Hardware;
+use crate::pseries::host::Pseries;
+use crate::pseries::world::Nested;
+use crate::pseries::xics;
+use alloc::vec::Vec;
+use hv_core::guest::cmdline::Options;
+use hv_core::guest::devtree::{self, GuestConfig};
+use hv_core::guest::layout::{self, Layout, Wanted};
+use hv_core::guest::machine::Settings;
+use hv_core::guest::rtas::blob;
+use hv_core::guest::vcpu::Entry;
+use hv_core::guest::{Counters, Ended, GuestMemory, Host as _, Machine, Vcpu, run};
+use hv_core::mmu::{Cpu, Memory, Seat, Space};
+use ppc64_arch::addr::{GuestReal, LeafSize};
+use ppc64_arch::pvr;
+
+/// The guest's partition. 0 is ours to leave alone: the L0 refuses it.
+const LPID: u32 = 1;
+/// What the guest's device tree may take at most.
+const TREE_BYTES: u64 = LeafSize::Size64K.bytes();
+/// Looks at the console a second, while the guest sleeps and the machine's console does not interrupt.
+const CONSOLE_POLLS: u64 = 50;
+
+/// A guest that can be started.
+pub struct Guest<'m> {
+    /// The machine's description, payload and options.
+    host: &'m Host,
+    payload: &'m Payload,
+    plan: Plan,
+    layout: Layout,
+    config: GuestConfig,
+    cpu: pvr::Cpu,
+}
+
+impl<'m> Guest<'m> {
+    /// Plans a guest of what the machine and its command line say.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it cannot be.
+    pub fn plan(
+        host: &'m Host,
+        payload: &'m Payload,
+        options: Options,
+        memory: &Memory<Hardware>,
+        platform: &Pseries,
+    ) -> Result<Self, Refusal> {
+        let cpu = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
+        let memory_bytes = memory_size(options.memory_bytes, memory.pool.free_bytes())?;
+        let layout = layout::arrange(&Wanted {
+            memory_bytes,
+            kernel_end: payload.image.end,
+            tree_bytes: TREE_BYTES,
+            initrd: payload.initrd.map(|bytes| (bytes.as_ptr().addr() as u64, bytes.len() as u64)),
+        })?;
+        let plan = Plan::new(payload, &layout, memory_bytes)?;
+        let config = GuestConfig {
+            memory_bytes,
+            cpus: 1,
+            pvr: host.pvr,
+            decrementer_bits: host.decrementer_bits,
+            timebase_hz: u32::try_from(host.timebase_hz).unwrap_or(u32::MAX),
+            clock_hz: host.clock_hz,
+            bootargs: options.bootargs,
+            initrd: layout.initrd,
+            rtas_base: layout.rtas,
+            rtas_bytes: layout::RTAS_BYTES,
+            console_interrupt: true,
+            has_random: platform.random().is_some(),
+            rng_seed: seed(platform),
+        };
+        Ok(Self { host, payload, plan, layout, config, cpu })
+    }
+
+    /// Runs the guest in `space` until it does not want to begin anew.
+    ///
+    /// # Errors
+    /// [`Refusal`]: its memory could not be made.
+    pub fn run(
+        &mut self,
+        seat: &Seat<'_, '_, Hardware>,
+        platform: &Pseries,
+        counters: &mut Counters,
+    ) -> Result<Ended, Refusal> {
+        let mut world = Nested::new(self.cpu, self.host.decrementer_bits);
+        let console_poll = self.listen();
+        loop {
+            let entry = self.load(seat)?;
+            let mut machine = Machine::new(self.settings(console_poll));
+            let mut vcpu = Vcpu::at_reset(0, LPID, entry, platform.timebase());
+            match run(&mut world, platform, seat, &mut machine, &mut vcpu, counters) {
+                Ended::Reboot => {
+                    defmt::info!("the guest begins anew");
+                    seat.with_cpu(|space, cpu| space.empty(cpu));
+                    self.config.rng_seed = seed(platform);
+                }
+                ended => return Ok(ended),
+            }
+        }
+    }
+
+    /// An empty space with the guest's slots.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn space<'h>(&self, memory: &'h Memory<Hardware>, options: &Options) -> Result<Space<'h, Hardware>, Refusal> {
+        let space = Space::new(memory, LPID, options.granule).ok_or(Refusal::NoFrames)?;
+        self.plan.add_to(&space)?;
+        Ok(space)
+    }
+
+    /// Writes what is neither zeros nor an image: unaligned parts of the kernel, the RTAS blob, the device tree.
+    fn load(&self, seat: &Seat<'_, '_, Hardware>) -> Result<Entry, Refusal> {
+        for Part { guest, bytes } in &self.plan.written {
+            GuestMemory::write(seat, *guest, bytes)?;
+            GuestMemory::make_fetchable(seat, *guest, bytes.len() as u64);
+        }
+        let rtas = GuestReal::new(u64::from(self.layout.rtas));
+        GuestMemory::write(seat, rtas, &blob::image())?;
+        GuestMemory::make_fetchable(seat, rtas, blob::BYTES as u64);
+        GuestMemory::write(seat, GuestReal::new(self.layout.tree), &self.tree()?)?;
+        let image = &self.payload.image;
+        Ok(Entry { nip: image.entry, fdt: self.layout.tree, little_endian: image.little_endian })
+    }
+
+    fn tree(&self) -> Result<Vec<u8>, Refusal> {
+        let tree = devtree::build(&self.config)?;
+        if tree.len() as u64 > TREE_BYTES { Err(devtree::TreeError::TooLarge.into()) } else { Ok(tree) }
+    }
+
+    fn settings(&self, console_poll: Option<u64>) -> Settings {
+        Settings {
+            memory_bytes: self.config.memory_bytes,
+            cpus: self.config.cpus,
+            relocatable_vectors: true,
+            isa_3_1: self.cpu.is_v31(),
+            console_poll,
+        }
+    }
+
+    /// Has the console interrupt us; if it cannot, how often to look.
+    fn listen(&self) -> Option<u64> {
+        let vty = self.host.terminals.first();
+        let listens = vty.and_then(|vty| Some((vty.unit, vty.irq?))).is_some_and(|(unit, irq)| xics::listen(unit, irq, self.host.server));
+        (!listens).then_some(self.host.timebase_hz / CONSOLE_POLLS)
+    }
+}
+
+/// The guest's terminal: the first one of the machine.
+#[must_use]
+pub fn terminal(host: &Host) -> Terminal {
+    host.terminals.first().map_or(FIRST, |vty| Terminal::new(vty.unit))
+}
+
+/// The CPU that everything runs on.
+///
+/// # Errors
+/// [`Refusal::NoFrames`]: never for CPU 0.
+pub fn first_cpu() -> Result<Cpu, Refusal> {
+    Cpu::new(0).ok_or(Refusal::NoFrames)
+}
+
+/// Bytes of guest memory: what is asked for, or most of what is free. Tables of 4 KiB map 2 MiB each, so one in 256 is more than they take.
+fn memory_size(asked: Option<u64>, free: u64) -> Result<u64, Refusal> {
+    const OWN: u64 = 4 << 20;
+    let most = (free - free / 256).saturating_sub(OWN) & !LeafSize::Size2M.offset_mask();
+    match asked {
+        Some(wanted) if wanted > most => Err(Refusal::Memory { wanted, most }),
+        Some(wanted) => Ok(wanted),
+        None if most == 0 => Err(Refusal::NoFrames),
+        None => Ok(most),
+    }
+}
+
+/// 32 random bytes for the guest's kernel.
+fn seed(platform: &Pseries) -> Option<[u8; 32]> {
+    let mut seed = [0; 32];
+    for bytes in seed.chunks_exact_mut(8) {
+        bytes.copy_from_slice(&platform.random()?.to_be_bytes());
+    }
+    Some(seed)
+}

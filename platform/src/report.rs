@@ -1,0 +1,83 @@
+//! What is said at the end of a run: one `stat NAME VALUE` record for each figure, then `end REASON`.
+//!
+//! Pages are counted twice, on the fault path and by walking the tables at the end; `pages.unaccounted` is what the two disagree by.
+
+use hv_core::guest::{Counters, Ended, StopReason};
+use hv_core::mmu::audit::Audit;
+use hv_core::mmu::stats::Stats;
+use hv_core::mmu::{Hardware, Seat};
+
+/// Prints every figure.
+pub fn all<H: Hardware>(seat: &Seat<'_, '_, H>, counters: &Counters, start: u64, hz: u64) {
+    counters.for_each(|name, value| defmt::println!("stat {=str} {=u64}", name, value));
+    if let Some(first) = counters.first_user_exit_tb {
+        let micros = u128::from(first.saturating_sub(start)) * 1_000_000 / u128::from(hz.max(1));
+        stat("time.first-user-us", u64::try_from(micros).unwrap_or(u64::MAX));
+    }
+    let audit = Audit::of(seat.space());
+    let stats = seat.with_cpu(|_, cpu| cpu.stats.clone());
+    crate::log::flush();
+    faults(&stats);
+    crate::log::flush();
+    pages(&stats, &audit);
+    let pool = &seat.space().memory().pool;
+    stat("memory.free-bytes", pool.free_bytes());
+    stat("memory.double-frees", pool.double_frees());
+    stat("image.file-bytes", crate::memory::file_bytes());
+    stat("image.memory-bytes", crate::memory::image().end);
+    crate::log::flush();
+}
+
+fn faults(stats: &Stats) {
+    stats.for_each_fault(|kind, outcome, value| defmt::println!("stat fault.{=str}.{=str} {=u64}", kind, outcome, value));
+    stats.for_each_retry(|reason, value| defmt::println!("stat retry.{=str} {=u64}", reason, value));
+    stat("fault.discarded", stats.discarded);
+    stat("flush.asked", stats.flushes);
+}
+
+fn pages(stats: &Stats, audit: &Audit) {
+    let mut expected = stats.made;
+    expected.subtract(&stats.unmapped);
+    stats.made.for_each(|kind, size, value| defmt::println!("stat made.{=str}.{=str} {=u64}", kind, size, value));
+    stats.unmapped.for_each(|kind, size, value| defmt::println!("stat unmapped.{=str}.{=str} {=u64}", kind, size, value));
+    audit.live.for_each(|kind, size, value| defmt::println!("stat live.{=str}.{=str} {=u64}", kind, size, value));
+    let mut unaccounted = 0;
+    expected.subtract(&audit.live);
+    expected.for_each(|_, _, value| unaccounted += value.cast_signed().unsigned_abs());
+    stat("pages.unaccounted", unaccounted);
+    stat("tables.made", stats.tables_made);
+    stat("tables.freed", stats.tables_freed);
+    stat("tables.live", audit.tables);
+    stat("tables.bytes", audit.tables * 4096);
+    stat("tables.transit", audit.transit);
+    stat("tables.broken", audit.broken);
+}
+
+fn stat(name: &str, value: u64) {
+    defmt::println!("stat {=str} {=u64}", name, value);
+}
+
+/// The word for an ending, in the log.
+#[must_use]
+pub const fn word(ended: Ended) -> &'static str {
+    match ended {
+        Ended::PowerOff | Ended::Reboot => "guest-power-off",
+        Ended::GuestPanic => "guest-panic",
+        Ended::Stopped(_) => "guest-stopped",
+    }
+}
+
+/// What a person reads on the console when the guest could not go on.
+pub fn explain(out: &mut impl core::fmt::Write, why: StopReason) {
+    _ = match why {
+        StopReason::AllStopped => writeln!(out, "samewise: the guest stopped all its processors; start it again"),
+        StopReason::OutOfMemory => {
+            writeln!(out, "samewise: no memory was left for the guest; give it less (samewise.memory=) or start QEMU with a larger -m")
+        }
+        StopReason::NoProgress { nip } => {
+            writeln!(out, "samewise: the guest meets the same fault at {nip:#x} for ever; see the log for its address")
+        }
+        StopReason::Checkstop => writeln!(out, "samewise: a machine check came while the guest had them off; see the log"),
+        other => writeln!(out, "samewise: the guest cannot go on: {other:?}; see the log"),
+    };
+}
