@@ -15,10 +15,13 @@ const CACHE_LINE: u64 = 128;
 /// Offsets into the virtual processor area, all fields big-endian.
 const VPA_SIZE: u64 = 4; // u16
 const VPA_STATUS: u64 = 9; // u8
+const VPA_LOG_MASK: u64 = 0xb8; // u8: what the guest wants logged
 const VPA_DISPATCHES: u64 = 0x100; // u32: odd while the processor is given up
 const VPA_LOG_INDEX: u64 = 0x218; // u64: entries written to the log
 /// "Shared processor": the dispatch count means something.
 const STATUS_SHARED: u8 = 0x02;
+/// "Voluntary yields" in the log mask. Linux asks for involuntary ones only, and counts what it finds as stolen time.
+const LOG_CEDE: u8 = 0x01;
 /// Offset of the size, a big-endian u32, in a new log or SLB shadow.
 const AREA_SIZE: u64 = 4;
 /// Bytes of an entry of the log.
@@ -93,10 +96,14 @@ impl Vpa {
         }
     }
 
-    /// Counts a dispatch at `now` (host timebase): the count turns even, and the log gets an entry.
+    /// Counts a dispatch at `now` (host timebase): the count turns even, and the log gets an entry if the guest wants one.
     pub fn dispatched(&mut self, memory: &dyn GuestMemory, cpu: u32, nip: u64, msr: u64, now: u64) {
         self.count(memory, 0);
         let (Some(area), Some(log)) = (self.area, self.log) else { return };
+        let mut mask = [0];
+        if area.block.read(memory, VPA_LOG_MASK, &mut mask).is_err() || mask[0] & LOG_CEDE == 0 {
+            return;
+        }
         let entry = log_entry(cpu, now.saturating_sub(log.yielded_at), now, nip, msr);
         let slot = log.written % (log.block.bytes() / LOG_ENTRY);
         let written = log.written + 1;
@@ -254,10 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn the_log_goes_round_and_never_leaves_its_buffer() {
+    fn the_log_is_kept_on_request_and_never_leaves_its_buffer() {
         let (mut vpa, ram) = with_area();
         ram.put(LOG_AT + 4, &100_u32.to_be_bytes()); // two entries and a rest
         assert_eq!(call(&mut vpa, &ram, 2, LOG_AT), Ok(()));
+        vpa.yielded(&ram, 5);
+        vpa.dispatched(&ram, 3, 0x1234, 0x8000, 6);
+        assert_eq!(ram.be64(AT + VPA_LOG_INDEX), 0, "not asked for");
+        ram.put(AT + VPA_LOG_MASK, &[LOG_CEDE]);
         for now in [10, 20, 30] {
             vpa.yielded(&ram, now);
             vpa.dispatched(&ram, 3, 0x1234, 0x8000, now + 1);

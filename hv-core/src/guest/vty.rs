@@ -53,11 +53,14 @@ impl Vty {
 
     /// Hands on what waits for the host, as much as it takes.
     pub fn flush(&mut self, host: &dyn Host) {
-        while let Some(byte) = self.unsent.front() {
-            if host.console_write(&[*byte]) == 0 {
+        while !self.unsent.is_empty() {
+            let taken = host.console_write(self.unsent.as_slices().0);
+            if taken == 0 {
                 return;
             }
-            self.unsent.pop_front();
+            for _ in 0..taken {
+                self.unsent.pop_front();
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Hypervisor calls: `sc 1` with the number in r3 and arguments in r4 to r12 (LoPAR 14.5).
 //!
-//! A call is a row of [`table`]: its number and its handler. A handler gets its arguments as [`Claim`]s, puts further results in r4 and up, and answers
+//! A call is a row of `table`: its number and its handler. A handler gets its arguments as [`Claim`]s, puts further results in r4 and up, and answers
 //! with what happens next or with the [`Rc`] that the guest gets.
 
 mod console;
