@@ -22,7 +22,8 @@ pub fn find(program: &str) -> Option<PathBuf> {
 pub fn output(command: &mut Command) -> Result<String> {
     let out = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", shown(command)))?;
     if !out.status.success() {
-        bail!("{} failed ({}):\n{}", shown(command), out.status, tail(&String::from_utf8_lossy(&out.stderr)));
+        let said = [out.stdout, out.stderr].map(|bytes| tail(&String::from_utf8_lossy(&bytes)));
+        bail!("{} failed ({}):\n{}", shown(command), out.status, said.join("\n").trim());
     }
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }

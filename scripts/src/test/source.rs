@@ -14,15 +14,18 @@ const GUESTS: [&str; 2] = ["hostile", "linux-probe"];
 pub fn checks() -> Vec<Check> {
     let mut checks = vec![
         Check::new("source/format", format),
-        Check::new("source/clippy", || quiet(&mut cargo(&["clippy", "--all-targets", "--", "-D", "warnings"]))),
+        Check::new("source/clippy", || quiet(&mut cargo(&["clippy", "-q", "--all-targets", "--", "-D", "warnings"]))),
         Check::new("source/clippy-bare", || {
-            quiet(build::bare("clippy", &["-p", "platform"])?.args(["--", "-D", "warnings"]))
+            quiet(build::bare("clippy", &["-q", "-p", "platform"])?.args(["--", "-D", "warnings"]))
         }),
         Check::new("source/memory-half-alone", memory_half),
     ];
     checks.extend(GUESTS.map(|guest| Check::new(format!("source/clippy-{guest}"), move || clippy_guest(guest))));
     checks.extend(HOST.map(|package| Check::new(format!("host-tests/{package}"), move || host_tests(package))));
-    checks.push(Check::new("source/doc", || quiet(cargo(&["doc", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))));
+    checks.push(Check::new("host-tests/interleavings", interleavings));
+    checks.push(Check::new("source/doc", || {
+        quiet(cargo(&["doc", "-q", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings"))
+    }));
     checks
 }
 
@@ -37,25 +40,34 @@ fn quiet(command: &mut Command) -> Result<String> {
 }
 
 fn format() -> Result<String> {
-    quiet(&mut cargo(&["fmt", "--all", "--check"]))?;
+    quiet(&mut cargo(&["fmt", "--all", "--", "--check", "--color", "never"]))?;
     for guest in GUESTS {
         let manifest = format!("tests/guests/{guest}/Cargo.toml");
-        quiet(&mut cargo(&["fmt", "--check", "--manifest-path", &manifest]))?;
+        quiet(&mut cargo(&["fmt", "--manifest-path", &manifest, "--", "--check", "--color", "never"]))?;
     }
     Ok("clean".into())
 }
 
 /// The memory half of hv-core is a component: it builds without the rest.
 fn memory_half() -> Result<String> {
-    quiet(&mut cargo(&["check", "-p", "hv-core", "--no-default-features", "--features", "mmu"]))
+    quiet(&mut cargo(&["check", "-q", "-p", "hv-core", "--no-default-features", "--features", "mmu"]))
 }
 
 fn clippy_guest(guest: &str) -> Result<String> {
-    quiet(build::guest_cargo("clippy", guest)?.args(["--", "-D", "warnings"]))
+    quiet(build::guest_cargo("clippy", guest)?.args(["-q", "--", "-D", "warnings"]))
 }
 
 fn host_tests(package: &str) -> Result<String> {
     let output = proc::output(&mut cargo(&["test", "-p", package]))?;
+    Ok(format!("{} tests", passed(&output)))
+}
+
+/// Every order of what two CPUs do at once, within the bounds that the tests state. Loom needs a build of its own.
+fn interleavings() -> Result<String> {
+    let mut command =
+        cargo(&["test", "--release", "-p", "hv-core", "--no-default-features", "--features", "mmu", "interleavings"]);
+    command.arg("--target-dir").arg(paths::target().join("loom"));
+    let output = proc::output(command.env("RUSTFLAGS", "--cfg loom").env("CARGO_PROFILE_RELEASE_LTO", "off"))?;
     Ok(format!("{} tests", passed(&output)))
 }
 
