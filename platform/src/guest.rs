@@ -147,7 +147,9 @@ impl<'m> Guest<'m> {
     /// Has the console interrupt us; if it cannot, how often to look.
     fn listen(&self) -> Option<u64> {
         let vty = self.host.terminals.first();
-        let listens = vty.and_then(|vty| Some((vty.unit, vty.irq?))).is_some_and(|(unit, irq)| xics::listen(unit, irq, self.host.server));
+        let listens = vty
+            .and_then(|vty| Some((vty.unit, vty.irq?)))
+            .is_some_and(|(unit, irq)| xics::listen(unit, irq, self.host.server));
         (!listens).then_some(self.host.timebase_hz / CONSOLE_POLLS)
     }
 }

@@ -4,20 +4,24 @@
 use crate::{console::Console, log, pseries};
 use core::fmt::Write;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Set while a fault is being reported. A fault in the report must not start another.
-static REPORTING: AtomicBool = AtomicBool::new(false);
+/// How many reports are under way. A fault in the report must not start another, and a fault in saying so must say nothing more.
+static REPORTING: AtomicU32 = AtomicU32::new(0);
 
-/// Claims the report; false if one is under way.
+/// Claims the report; false if one is under way. The third in a row ends the machine without a word.
 pub fn begin() -> bool {
     // AcqRel: whoever comes next sees what the last reporter printed and stored.
-    !REPORTING.swap(true, Ordering::AcqRel)
+    match REPORTING.fetch_add(1, Ordering::AcqRel) {
+        0 => true,
+        1 => false,
+        _ => pseries::rtas::os_term(),
+    }
 }
 
 /// The report is over, and the hypervisor lives on.
 pub fn over() {
-    REPORTING.store(false, Ordering::Release);
+    REPORTING.store(0, Ordering::Release);
 }
 
 /// A panic of Rust's.

@@ -29,7 +29,9 @@ pub fn all<H: Hardware>(seat: &Seat<'_, '_, H>, counters: &Counters, start: u64,
 }
 
 fn faults(stats: &Stats) {
-    stats.for_each_fault(|kind, outcome, value| defmt::println!("stat fault.{=str}.{=str} {=u64}", kind, outcome, value));
+    stats.for_each_fault(|kind, outcome, value| {
+        defmt::println!("stat fault.{=str}.{=str} {=u64}", kind, outcome, value)
+    });
     stats.for_each_retry(|reason, value| defmt::println!("stat retry.{=str} {=u64}", reason, value));
     stat("fault.discarded", stats.discarded);
     stat("flush.asked", stats.flushes);
@@ -39,7 +41,9 @@ fn pages(stats: &Stats, audit: &Audit) {
     let mut expected = stats.made;
     expected.subtract(&stats.unmapped);
     stats.made.for_each(|kind, size, value| defmt::println!("stat made.{=str}.{=str} {=u64}", kind, size, value));
-    stats.unmapped.for_each(|kind, size, value| defmt::println!("stat unmapped.{=str}.{=str} {=u64}", kind, size, value));
+    stats
+        .unmapped
+        .for_each(|kind, size, value| defmt::println!("stat unmapped.{=str}.{=str} {=u64}", kind, size, value));
     audit.live.for_each(|kind, size, value| defmt::println!("stat live.{=str}.{=str} {=u64}", kind, size, value));
     let mut unaccounted = 0;
     expected.subtract(&audit.live);
@@ -72,12 +76,17 @@ pub fn explain(out: &mut impl core::fmt::Write, why: StopReason) {
     _ = match why {
         StopReason::AllStopped => writeln!(out, "samewise: the guest stopped all its processors; start it again"),
         StopReason::OutOfMemory => {
-            writeln!(out, "samewise: no memory was left for the guest; give it less (samewise.memory=) or start QEMU with a larger -m")
+            writeln!(
+                out,
+                "samewise: no memory was left for the guest; give it less (samewise.memory=) or start QEMU with a larger -m"
+            )
         }
         StopReason::NoProgress { nip } => {
             writeln!(out, "samewise: the guest meets the same fault at {nip:#x} for ever; see the log for its address")
         }
-        StopReason::Checkstop => writeln!(out, "samewise: a machine check came while the guest had them off; see the log"),
+        StopReason::Checkstop => {
+            writeln!(out, "samewise: a machine check came while the guest had them off; see the log")
+        }
         other => writeln!(out, "samewise: the guest cannot go on: {other:?}; see the log"),
     };
 }

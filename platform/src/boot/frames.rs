@@ -36,7 +36,8 @@ pub fn pool(machine: &Machine) -> Result<Memory<hardware::Machine>, Refusal> {
 /// What is there already, sorted.
 fn reserve(machine: &Machine) -> Reserved {
     let mut reserved = Reserved::new();
-    let ranges = [Some(crate::memory::image()), Some(machine.tree.clone()), machine.kernel.clone(), machine.initrd.clone()];
+    let ranges =
+        [Some(crate::memory::image()), Some(machine.tree.clone()), machine.kernel.clone(), machine.initrd.clone()];
     reserved.extend(ranges.into_iter().flatten());
     reserved.sort_unstable_by_key(|range| range.start);
     reserved

@@ -79,7 +79,8 @@ impl Client {
         for (to, from) in results.iter_mut().zip(block.0.iter().skip(3 + ARGS)) {
             *to = u32::from_be(*from);
         }
-        (code as u32 == 0).then_some(results)
+        // The firmware works in 32 bits: the high half says nothing.
+        (code & u64::from(u32::MAX) == 0).then_some(results)
     }
 
     /// The nodes beside and below: `peer` of 0 is the root. 0 is none.
@@ -99,8 +100,7 @@ impl Client {
     fn property(&self, node: u32, name: &Name) -> Option<Vec<u8>> {
         let mut value = alloc::vec![0; LONGEST];
         let room = u32::try_from(LONGEST).ok()?;
-        let [length] =
-            self.call(c"getprop", [node, address(name.as_ptr())?, address(value.as_mut_ptr())?, room])?;
+        let [length] = self.call(c"getprop", [node, address(name.as_ptr())?, address(value.as_mut_ptr())?, room])?;
         let length = length as usize;
         (length <= LONGEST).then(|| {
             value.truncate(length);
@@ -111,10 +111,8 @@ impl Client {
     /// A node's name with its unit address: the last part of its path.
     fn name(&self, node: u32) -> Option<Name> {
         let mut path = Name::new();
-        let [length] = self.call(
-            c"package-to-path",
-            [node, address(path.as_mut_ptr())?, u32::try_from(Name::CAPACITY - 1).ok()?],
-        )?;
+        let [length] = self
+            .call(c"package-to-path", [node, address(path.as_mut_ptr())?, u32::try_from(Name::CAPACITY - 1).ok()?])?;
         (length != NONE).then(|| path.after_last(b'/'))
     }
 
@@ -157,7 +155,10 @@ impl Client {
 
     /// Says why we cannot start, and ends. The console works without a device tree.
     fn give_up(&self, why: &str) -> ! {
-        _ = writeln!(Console, "samewise: the firmware's client interface failed: {why}; start QEMU with -bios instead of -kernel");
+        _ = writeln!(
+            Console,
+            "samewise: the firmware's client interface failed: {why}; start QEMU with -bios instead of -kernel"
+        );
         self.call::<0, 0>(c"exit", []);
         crate::pseries::rtas::os_term()
     }

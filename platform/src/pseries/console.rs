@@ -19,12 +19,6 @@ impl Terminal {
         Self(unit)
     }
 
-    /// Its unit address.
-    #[must_use]
-    pub const fn unit(self) -> u64 {
-        self.0
-    }
-
     /// Writes what the terminal takes now; how many bytes that were.
     pub fn write(self, bytes: &[u8]) -> usize {
         let mut written = 0;

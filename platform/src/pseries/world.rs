@@ -52,7 +52,12 @@ impl Nested {
         let bits = decrementer_bits.clamp(32, 63);
         let large = if bits > 32 { field(LPCR::LD::SET) } else { 0 };
         let prefix = if cpu.is_v31() { field(HFSCR::PREFIX::SET) } else { 0 };
-        Self { facilities: FACILITIES | prefix, lpcr: RADIX_GUEST | large, loaded: None, longest: (1 << (bits - 1)) - 1 }
+        Self {
+            facilities: FACILITIES | prefix,
+            lpcr: RADIX_GUEST | large,
+            loaded: None,
+            longest: (1 << (bits - 1)) - 1,
+        }
     }
 
     /// Writes what the CPU has to hold before the guest runs.
@@ -132,7 +137,11 @@ fn decode(vcpu: &Vcpu, vector: u64) -> Exit {
         vector::HCALL => Exit::Hcall,
         vector::HDSI => Exit::Storage(data_fault(vcpu)),
         vector::HISI => Exit::Storage(fetch_fault(vcpu)),
-        vector::HDEC => Exit::Hdec,
+        vector::HDEC => {
+            crate::log::drain_if_filling();
+            crate::panic::check_stacks();
+            Exit::Hdec
+        }
         vector::EXTERNAL | vector::HVIRT => {
             xics::acknowledge();
             Exit::External

@@ -6,7 +6,7 @@
 use super::{H_SUCCESS, call, number, rtas};
 
 /// Priority of what we route: lower is more favoured, 0xff is never.
-const PRIORITY: u64 = 5;
+const PRIORITY: u32 = 5;
 /// Accept everything more favoured than "never".
 const ACCEPT_ALL: u64 = 0xff;
 /// The source number, in what H_XIRR answers: no interrupt was waiting if it is 0.
@@ -18,7 +18,7 @@ pub fn listen(unit: u64, irq: u32, server: u32) -> bool {
     let open = unsafe { call(number::H_CPPR, &[ACCEPT_ALL]) };
     // SAFETY: 1. only whether this device interrupts changes.
     let signal = unsafe { call(number::H_VIO_SIGNAL, &[unit, 1]) };
-    open.code == H_SUCCESS && signal.code == H_SUCCESS && rtas::route_interrupt(irq, server, PRIORITY as u32)
+    open.code == H_SUCCESS && signal.code == H_SUCCESS && rtas::route_interrupt(irq, server, PRIORITY)
 }
 
 /// Accepts and ends what is waiting; true if something was.

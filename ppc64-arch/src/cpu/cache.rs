@@ -5,6 +5,10 @@ use core::arch::asm;
 /// Bytes in a cache line of every POWER processor since POWER4 (`d-cache-block-size` in the device tree; checked at boot).
 pub const CACHE_LINE: u64 = 128;
 
+/// The same as a step of a pointer.
+const LINE_STEP: usize = 128;
+const _: () = assert!(LINE_STEP as u64 == CACHE_LINE);
+
 /// Fills memory with zeros, a line at a time (`dcbz`, Power ISA 3.1B Book II 4.3.2).
 ///
 /// # Safety
@@ -17,7 +21,7 @@ pub unsafe fn zero(at: *mut u8, bytes: u64) {
     for _ in 0..bytes / CACHE_LINE {
         // SAFETY: 1. the line lies wholly inside the caller's range, by alignment; 2. dcbz writes nothing else.
         unsafe { asm!("dcbz 0, {}", in(reg) line, options(nostack, preserves_flags)) }
-        line = line.wrapping_add(CACHE_LINE as usize);
+        line = line.wrapping_add(LINE_STEP);
     }
 }
 
