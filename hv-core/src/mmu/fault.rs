@@ -144,11 +144,13 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
     fn fill(&mut self, mut seen: Seen<'w>) -> Attempt {
         let mut size = self.slot.leaf_for(self.request.at, self.space.granule());
         loop {
-            match seen.place.level.leaf.filter(|leaf| *leaf <= size) {
+            // A last-level table was made for its size, and the slot's alignment makes room for a whole page of it.
+            let last = seen.place.level.below.is_empty();
+            match seen.place.level.leaf.filter(|leaf| last || *leaf <= size) {
                 Some(leaf) => match self.prepare(leaf) {
                     Some((page, made)) => return self.install(seen, leaf, page, made),
                     // No frame of that size is left: smaller ones may be.
-                    None if leaf == LeafSize::Size4K => return Attempt::OUT_OF_MEMORY,
+                    None if last => return Attempt::OUT_OF_MEMORY,
                     None => size = smaller(leaf),
                 },
                 None => match self.make_table(seen, size) {

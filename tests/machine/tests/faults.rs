@@ -13,7 +13,8 @@ use proptest::prelude::*;
 
 const MIB: u64 = 1 << 20;
 const IMAGE_AT: HostReal = HostReal::new(ARENA_BASE.raw() + 2 * MIB);
-const IMAGE_BYTES: u64 = 4 * MIB + 0x1234;
+/// Ends inside a page, inside a 64 KiB block that begins with whole pages, inside a region of which the image fills several blocks.
+const IMAGE_BYTES: u64 = 4 * MIB + 0x5_4234;
 const GRANULES: [Granule; 4] = [
     Granule::Fixed(LeafSize::Size4K),
     Granule::Fixed(LeafSize::Size64K),
