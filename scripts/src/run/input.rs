@@ -12,6 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const MIB: u64 = 1 << 20;
+/// Memory is given in whole pages of the larger kind.
+const UNIT: u64 = 64 << 10;
 /// What Linux needs beside its image and twice its initrd, which it unpacks.
 const ROOM: u64 = 96 * MIB;
 /// What the hypervisor needs beside the guest's memory, for itself, its tables and the images that it serves from.
@@ -37,6 +39,7 @@ pub fn prepare(args: &RunArgs) -> Result<Guest> {
     let initrd_size = fs::metadata(&initrd)?.len();
     let machine_memory = machine_memory(args.memory, inspected.memory() + initrd_size);
     if !args.unchecked {
+        check_unit(args.memory)?;
         check_memory(args, &initrd, inspected.memory(), initrd_size)?;
         check_host(machine_memory, available_on_host())?;
     }
@@ -73,6 +76,13 @@ fn find_initrd(args: &RunArgs) -> Result<PathBuf> {
         Ok(data) if data.is_file() && data.len() > 0 => Ok(initrd.clone()),
         Ok(_) => bail!(bad_input(format!("initrd {} is empty or not a file", initrd.display()))),
         Err(error) => bail!(bad_input(format!("initrd {}: {error}", initrd.display()))),
+    }
+}
+
+fn check_unit(memory: u64) -> Result<()> {
+    match memory.is_multiple_of(UNIT) {
+        true => Ok(()),
+        false => bail!(bad_input(format!("--memory {memory} bytes: give a multiple of 64 KiB"))),
     }
 }
 

@@ -18,7 +18,8 @@ pub fn cases() -> Vec<Case> {
     tool.chain(below).collect()
 }
 
-/// Options that cannot work, and words of the message about them. `@name` stands for a file of that kind.
+/// Options that cannot work, and words of the message about them: the tool's on standard error, the hypervisor's on the
+/// guest's console. `@name` stands for a file of that kind.
 struct Bad {
     name: &'static str,
     options: &'static [&'static str],
@@ -36,6 +37,7 @@ const TOOL: &[Bad] = &[
     Bad { name: "initrd-beyond-memory", options: &["--initrd", "@large", "--memory", "192M"], says: "does not fit" },
     Bad { name: "little-memory", options: &["--memory", "64M"], says: "too small: this guest needs at least" },
     Bad { name: "much-memory", options: &["--memory", "1000000G"], says: "too large for this host" },
+    Bad { name: "odd-memory", options: &["--memory", "1000001K"], says: "multiple of 64 KiB" },
     Bad { name: "size-no-number", options: &["--memory", "much"], says: "--memory" },
     Bad { name: "unknown-granule", options: &["--granule", "3k"], says: "--granule" },
     Bad { name: "batch-with-initrd", options: &["--batch", "ls", "--initrd", "@raw"], says: "cannot be used with" },
@@ -45,18 +47,20 @@ const TOOL: &[Bad] = &[
 ];
 
 const HYPERVISOR: &[Bad] = &[
-    Bad { name: "x86-kernel", options: &["--kernel", "@foreign", "--firmware", "vof"], says: "refused" },
-    Bad { name: "truncated-kernel", options: &["--kernel", "@truncated", "--firmware", "vof"], says: "refused" },
-    Bad { name: "empty-kernel", options: &["--kernel", "@empty", "--firmware", "vof"], says: "refused" },
+    Bad { name: "x86-kernel", options: &["--kernel", "@foreign", "--firmware", "vof"], says: "is not for PowerPC" },
+    Bad { name: "truncated-kernel", options: &["--kernel", "@truncated", "--firmware", "vof"], says: "ends before" },
+    Bad { name: "empty-kernel", options: &["--kernel", "@empty", "--firmware", "vof"], says: "is empty" },
     Bad {
         name: "memory-beyond-machine",
-        options: &["--memory", "1G", "--qemu-arg=-m", "--qemu-arg=512M"],
-        says: "refused",
+        options: &["--qemu-arg=-m", "--qemu-arg=512M"],
+        says: "the guest wants 1024 MiB",
     },
-    Bad { name: "memory-no-size", options: &["--append", "samewise.memory=much"], says: "refused" },
-    Bad { name: "unknown-granule", options: &["--append", "samewise.granule=3k"], says: "refused" },
-    Bad { name: "no-nested-hv", options: &["--qemu-arg=-M", "--qemu-arg=cap-nested-hv=off"], says: "refused" },
+    Bad { name: "memory-no-size", options: &["--append", "samewise.memory=much"], says: "samewise.memory=much" },
+    Bad { name: "unknown-granule", options: &["--append", "samewise.granule=3k"], says: "samewise.granule=3k" },
+    Bad { name: "no-nested-hv", options: NO_NESTED, says: "offers no nested virtualization" },
 ];
+
+const NO_NESTED: &[&str] = &["--qemu-arg=-M", "--qemu-arg=cap-nested-hv=off"];
 
 fn refused_by_tool(setting: &Setting, bad: &Bad) -> Result<String> {
     let dir = tempfile::tempdir()?;
@@ -70,9 +74,9 @@ fn refused_by_hypervisor(setting: &Setting, bad: &Bad) -> Result<String> {
     let dir = tempfile::tempdir()?;
     let options = resolved(setting, dir.path(), bad.options)?;
     let options: Vec<_> = options.iter().map(String::as_str).chain(["--unchecked", "--timeout", "60"]).collect();
-    let ended = run(setting, &options)?.with_code(13)?.complaining(bad.says)?;
-    let said = ended.complaints.lines().rev().find(|line| line.contains(bad.says)).unwrap_or_default();
-    Ok(said.trim_start_matches("samewise: ").to_owned())
+    let ended = run(setting, &options)?.with_code(13)?.printing(bad.says)?;
+    let said = ended.console.lines().find(|line| line.contains(bad.says)).unwrap_or_default();
+    Ok(said.trim().trim_start_matches("samewise: ").to_owned())
 }
 
 fn resolved(setting: &Setting, dir: &Path, options: &[&str]) -> Result<Vec<String>> {
