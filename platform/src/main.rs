@@ -8,7 +8,7 @@
 //! | [`guest`] | the guest started, as often as it asks |
 //! | [`report`] | the figures at the end |
 //! | [`pseries`] | the machine below: hcalls, RTAS, consoles, interrupts, nested guests |
-//! | [`log`], [`console`], [`panic`], [`interrupt`] | what we say, and how we fail |
+//! | [`log`], [`console`], [`mod@panic`], [`interrupt`] | what we say, and how we fail |
 //! | [`heap`], [`memory`] | memory of our own |
 #![no_std]
 #![no_main]

@@ -1,4 +1,4 @@
-//! Which processor this is (Power ISA 3.1B Book III 4.3.1, Processor Version Register).
+//! Which processor this is (Power ISA 3.1B Book III chapter 4, Processor Version Register).
 //!
 //! The PVR's high half names the design, its low half the revision. What a design gets wrong is asked for by name here, so
 //! that no other file compares version numbers.

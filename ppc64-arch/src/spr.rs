@@ -11,7 +11,7 @@ pub use tock_registers::LocalRegisterCopy;
 #[cfg(target_arch = "powerpc64")]
 pub mod live;
 
-/// Register numbers for `mfspr` and `mtspr` (Power ISA 3.1B Book III 5.4.4, table of SPR encodings).
+/// Register numbers for `mfspr` and `mtspr` (Power ISA 3.1B Book III chapter 5, SPR encodings).
 pub mod number {
     /// Data Stream Control Register.
     pub const DSCR: u32 = 17;

@@ -259,7 +259,7 @@ bitflags! {
 }
 
 impl Srr1 {
-    /// The bits that an interrupt takes from the causes and not from the MSR (Book III 7.4.3: 33 to 36 and 42 to 47).
+    /// The bits that an interrupt takes from the causes and not from the MSR (Book III chapter 7: 33 to 36 and 42 to 47).
     pub const CAUSE_MASK: u64 = mask(33, 36) | mask(42, 47);
 
     /// The saved MSR without the causes.

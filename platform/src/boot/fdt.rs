@@ -1,4 +1,4 @@
-//! The machine, as its flattened device tree describes it (Devicetree Specification 0.4 chapter 5; PAPR annex B for the nodes).
+//! The machine, as its flattened device tree describes it (Devicetree Specification 0.4 chapter 5; PAPR appendix B for the nodes).
 //!
 //! The tree comes from outside and is a claim until it was checked here: size first, then structure (by the parser, in one pass over everything), then
 //! each number that is used. What is missing or makes no sense is named, so that a person can act on it.

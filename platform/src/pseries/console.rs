@@ -1,4 +1,4 @@
-//! Virtual terminals: up to 16 bytes a call, in two registers whose most significant byte comes first (PAPR 16.5.3).
+//! Virtual terminals: up to 16 bytes a call, in two registers whose most significant byte comes first (PAPR chapter 16, virtual terminals).
 
 use super::{H_SUCCESS, call, number};
 

@@ -14,7 +14,7 @@ use ppc64_arch::cpu::{Hcall, hcall};
 /// Success, in every hcall's r3.
 pub const H_SUCCESS: i64 = 0;
 
-/// Has the L0 enter our vectors in little-endian mode (H_SET_MODE, resource 4; PAPR 14.5.4.3.6). Anything that goes wrong before this is silent.
+/// Has the L0 enter our vectors in little-endian mode (H_SET_MODE, resource 4; PAPR chapter 14). Anything that goes wrong before this is silent.
 pub fn use_little_endian_interrupts() -> bool {
     // SAFETY: 1. only the mode of later interrupts changes, and the vectors are written for it.
     let answer = unsafe { hcall(number::H_SET_MODE, &[1, 4, 0, 0]) };

@@ -82,7 +82,7 @@ pub fn set_partition(lpid: u32, scoped: u64, process: u64) {
     flush(Flush::Partition { lpid });
 }
 
-/// Fields of the `tlbie` instruction word that H_TLB_INVALIDATE takes (Power ISA 3.1B Book III 6.9.3.3).
+/// Fields of the `tlbie` instruction word that H_TLB_INVALIDATE takes (Power ISA 3.1B Book III chapter 6, tlbie).
 mod tlbie {
     /// RIC=0, PRS=0, R=1: translations only, partition-scoped, radix.
     pub const TRANSLATIONS: u64 = 1 << 16;

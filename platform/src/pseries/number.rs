@@ -1,4 +1,4 @@
-//! Numbers of the hcalls that we make (PAPR 14.5.4, table of hcall tokens; the last four are nested API v1).
+//! Numbers of the hcalls that we make (PAPR chapter 14, table of hcall tokens; the last four are nested API v1).
 
 /// End of interrupt.
 pub const H_EOI: u64 = 0x64;

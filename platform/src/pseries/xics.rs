@@ -1,4 +1,4 @@
-//! The L0's interrupt controller as a partition sees it (PAPR 14.5.4.5, XICS): the console's interrupt ends a sleep or
+//! The L0's interrupt controller as a partition sees it (PAPR chapter 14, interrupt support): the console's interrupt ends a sleep or
 //! a guest's run, so that what is typed is seen at once.
 //!
 //! Input itself is fetched by whoever asks for it; an interrupt only says that asking is worth while.

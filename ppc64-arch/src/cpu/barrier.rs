@@ -1,4 +1,4 @@
-//! Barriers (Power ISA 3.1B Book II 4.6.3, Book III 6.9.2). `core::sync::atomic` covers ordinary memory; these are for what
+//! Barriers (Power ISA 3.1B Book II chapter 4 and Book III chapter 6, Synchronize). `core::sync::atomic` covers ordinary memory; these are for what
 //! the hardware's own walker and fetch see.
 
 use core::arch::asm;

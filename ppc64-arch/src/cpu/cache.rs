@@ -9,7 +9,7 @@ pub const CACHE_LINE: u64 = 128;
 const LINE_STEP: usize = 128;
 const _: () = assert!(LINE_STEP as u64 == CACHE_LINE);
 
-/// Fills memory with zeros, a line at a time (`dcbz`, Power ISA 3.1B Book II 4.3.2).
+/// Fills memory with zeros, a line at a time (`dcbz`, Power ISA 3.1B Book II chapter 4).
 ///
 /// # Safety
 /// `at..at+bytes` must be memory that nothing else refers to at the moment, and both must be multiples of [`CACHE_LINE`]: `dcbz` clears
@@ -62,7 +62,7 @@ pub unsafe fn copy(from: *const u8, to: *mut u8, bytes: usize) {
 }
 
 /// Makes instructions in `at..at+bytes` that were written as data fit to be fetched: the lines are stored (`dcbst`), the stores awaited, the
-/// instruction cache's copies dropped (`icbi`), and the fetch restarted (Power ISA 3.1B Book II 1.8 and 4.3).
+/// instruction cache's copies dropped (`icbi`), and the fetch restarted (Power ISA 3.1B Book II, instruction storage and cache management).
 #[inline]
 pub fn sync_instructions(at: *const u8, bytes: u64) {
     for_each_line(at, bytes, |line| {

@@ -1,4 +1,4 @@
-//! `sc 1`: the call to the hypervisor below (PAPR 14.5; Power ISA 3.1B Book I 2.7, LEV=1).
+//! `sc 1`: the call to the hypervisor below (PAPR chapter 14; Power ISA 3.1B Book I chapter 2, System Call, LEV=1).
 //!
 //! r3 carries the number and r4 to r12 the arguments; r3 returns the code and r4 to r12 the results. r0, CTR, XER and the condition fields 0, 1, 5 to 7
 //! are lost.

@@ -4,14 +4,14 @@ use super::super::spr::live;
 use core::arch::asm;
 use tock_registers::interfaces::Readable;
 
-/// The Time Base, in ticks (Power ISA 3.1B Book II 6.1).
+/// The Time Base, in ticks (Power ISA 3.1B Book II, Time Base).
 #[must_use]
 #[inline]
 pub fn timebase() -> u64 {
     live::TB.get()
 }
 
-/// 64 conditioned random bits from the processor (`darn` with L=1, Power ISA 3.1B Book I 3.3.9), or `None` if its source failed ten times
+/// 64 conditioned random bits from the processor (`darn` with L=1, Power ISA 3.1B Book I chapter 3), or `None` if its source failed ten times
 /// in a row, as the manual suggests.
 #[must_use]
 pub fn darn() -> Option<u64> {
@@ -23,7 +23,7 @@ pub fn darn() -> Option<u64> {
     })
 }
 
-/// Gives the other threads of the core the units while this one waits (`or 31,31,31`, Power ISA 3.1B Book II 3.2).
+/// Gives the other threads of the core the units while this one waits (`or 31,31,31`, Power ISA 3.1B Book II chapter 3, Program Priority Register).
 #[inline]
 pub fn very_low_priority() {
     // SAFETY: 1. the instruction copies r31 to itself; its only effect is the thread's priority.

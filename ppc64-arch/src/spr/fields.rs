@@ -51,7 +51,7 @@ register_bitfields! {
         HDICE OFFSET(crate::bits::shift(63)) NUMBITS(1) [],
     ],
 
-    /// Hypervisor Facility Status and Control Register (Power ISA 3.1B Book III 7.2.12 in the list of interrupt registers): which
+    /// Hypervisor Facility Status and Control Register (Power ISA 3.1B Book III chapter 7): which
     /// facilities a partition may use.
     pub HFSCR [
         /// Interrupt cause: the facility whose use was refused.
