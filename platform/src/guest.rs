@@ -150,6 +150,7 @@ impl<'m> Guest<'m> {
         let listens = vty
             .and_then(|vty| Some((vty.unit, vty.irq?)))
             .is_some_and(|(unit, irq)| xics::listen(unit, irq, self.host.server));
+        defmt::info!("the console interrupts: {=bool}", listens);
         (!listens).then_some(self.host.timebase_hz / CONSOLE_POLLS)
     }
 }
