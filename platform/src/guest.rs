@@ -92,6 +92,7 @@ impl<'m> Guest<'m> {
         let console_poll = self.listen();
         loop {
             let entry = self.load(seat)?;
+            world.renew();
             let mut machine = Machine::new(self.settings(console_poll));
             let mut vcpu = Vcpu::at_reset(0, LPID, entry, platform.timebase());
             match run(&mut world, platform, seat, &mut machine, &mut vcpu, counters) {

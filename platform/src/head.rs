@@ -14,6 +14,7 @@
 //! Interrupts are off in the hypervisor but for the moment in which it sleeps, so every vector but the external one and the decrementer is an error or a
 //! request for a report. They use SPRG0 to SPRG2 (the HSPRGs do not exist for a nested hypervisor) and a stack of their own: the compiler
 //! stores below the stack pointer, and an interrupt on the same stack would overwrite that.
+//! An interrupt during a report starts that stack anew, and the report ends there ([`crate::panic::begin`]).
 
 use core::arch::global_asm;
 

@@ -1,8 +1,8 @@
 //! From reset to a described machine, step by step.
 
-mod claims;
 pub mod fdt;
 pub mod frames;
+mod name;
 pub mod openfirmware;
 pub mod payload;
 pub mod refusal;

@@ -4,7 +4,7 @@
 //! The firmware keeps the interrupt vectors at address 0 as long as it runs. So the head of our image comes to its place last, after
 //! `quiesce`; the rest stands there already when this code runs.
 
-use super::claims::Name;
+use super::name::Name;
 use crate::console::Console;
 use crate::memory::index;
 use alloc::vec::Vec;

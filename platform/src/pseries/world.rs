@@ -60,6 +60,18 @@ impl Nested {
         }
     }
 
+    /// Clears what a guest before this one may have left in registers that entering does not load, as far as they decide how a new
+    /// kernel's first instructions run.
+    pub fn renew(&mut self) {
+        live::AMR.set(0);
+        live::IAMR.set(0);
+        live::DSCR.set(0);
+        live::FSCR.set(0);
+        live::TAR.set(0);
+        live::VRSAVE.set(0);
+        self.loaded = None;
+    }
+
     /// Writes what the CPU has to hold before the guest runs.
     fn prepare(&mut self, vcpu: &mut Vcpu, deadline: u64) {
         // The guest must never run as a hypervisor, and always take machine checks; causes are no part of an MSR.
