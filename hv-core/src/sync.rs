@@ -45,5 +45,10 @@ mod model {
                 Err(poisoned) => poisoned.into_inner(),
             }
         }
+
+        /// Takes the lock if nobody has it.
+        pub fn try_lock(&self) -> Option<loom::sync::MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
     }
 }

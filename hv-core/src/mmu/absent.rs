@@ -7,6 +7,7 @@
 //! A zeroed table is a table of [`State::Empty`] entries of generation 0. The generation of an empty entry goes up each time that a page leaves it, so that an
 //! entry that was filled and emptied again is not the same one.
 
+use super::store::Handle;
 use ppc64_arch::bits::{mask, shift};
 use ppc64_arch::radix::Absent;
 
@@ -29,6 +30,8 @@ pub enum State {
         /// The generation that the entry had.
         generation: u32,
     },
+    /// The page is in the guest's compressed store.
+    Stored(Handle),
     /// The table was unlinked: whoever still holds a path to it must look again from the root.
     Detached,
 }
@@ -36,6 +39,7 @@ pub enum State {
 impl State {
     const EMPTY: u64 = 0;
     const TRANSIT: u64 = 1;
+    const STORED: u64 = 2;
     const DETACHED: u64 = 7;
 
     /// The entry that says this.
@@ -44,11 +48,12 @@ impl State {
     pub const fn encode(self) -> Absent {
         let (kind, generation, payload) = match self {
             Self::Empty { generation } => (Self::EMPTY, generation, 0),
-            Self::Transit { owner, generation } => (Self::TRANSIT, generation, owner),
+            Self::Transit { owner, generation } => (Self::TRANSIT, generation, owner as u64),
+            Self::Stored(handle) => (Self::STORED, handle.generation, handle.place),
             Self::Detached => (Self::DETACHED, 0, 0),
         };
         let generation = ((generation as u64) << shift(23)) & GENERATION;
-        Absent::new(kind << shift(3) | generation | (payload as u64 & PAYLOAD))
+        Absent::new(kind << shift(3) | generation | (payload & PAYLOAD))
     }
 
     /// What an absent entry says. Kinds that nobody writes read as detached, which makes the reader look again.
@@ -59,6 +64,7 @@ impl State {
         match (absent.bits() & KIND) >> shift(3) {
             Self::EMPTY => Self::Empty { generation },
             Self::TRANSIT => Self::Transit { owner: (absent.bits() & 0xffff_ffff) as u32, generation },
+            Self::STORED => Self::Stored(Handle { place: absent.bits() & PAYLOAD, generation }),
             _ => Self::Detached,
         }
     }
@@ -88,8 +94,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_state_decodes_to_itself(generation in 0u32..1 << 20, owner: u32) {
-            for state in [State::Empty { generation }, State::Transit { owner, generation }, State::Detached] {
+        fn each_state_decodes_to_itself(generation in 0u32..1 << 20, owner: u32, place in 0u64..1 << 40) {
+            let stored = State::Stored(Handle { place, generation });
+            for state in [State::Empty { generation }, State::Transit { owner, generation }, stored, State::Detached] {
                 prop_assert_eq!(State::decode(state.encode()), state);
             }
         }

@@ -15,6 +15,8 @@ pub struct Audit {
     pub live: Pages,
     /// Tables, the root not counted.
     pub tables: u64,
+    /// Pages that stand in the store.
+    pub stored: u64,
     /// Entries in transit.
     pub transit: u64,
     /// Entries that a linked table should not hold.
@@ -45,6 +47,7 @@ impl Audit {
             Entry::Absent(absent) => match State::decode(absent) {
                 State::Empty { .. } => {}
                 State::Transit { .. } => self.transit += 1,
+                State::Stored(_) => self.stored += 1,
                 State::Detached => self.broken += 1,
             },
             Entry::Leaf(leaf) => match level.leaf {

@@ -71,12 +71,20 @@ fn differs_in_recorded_only(expected: Entry, actual: Entry) -> bool {
     }
 }
 
+/// Ends a transit without a page: the entry says again what it said, or something else that is absent.
+#[inline]
+pub(super) fn abort_transit(place: Place<'_>, state: State) {
+    let was = place.replace(Entry::Absent(state.encode()));
+    debug_assert!(in_transit(was), "a transit was ended by somebody else");
+}
+
 /// Ends a transit: only its owner may, and nobody else changes the entry until then.
 #[inline]
 pub(super) fn finish_transit(place: Place<'_>, leaf: Leaf) {
     let was = place.replace(Entry::Leaf(leaf));
-    debug_assert!(
-        matches!(was, Entry::Absent(absent) if matches!(State::decode(absent), State::Transit { .. })),
-        "a transit was ended by somebody else"
-    );
+    debug_assert!(in_transit(was), "a transit was ended by somebody else");
+}
+
+fn in_transit(entry: Entry) -> bool {
+    matches!(entry, Entry::Absent(absent) if matches!(State::decode(absent), State::Transit { .. }))
 }

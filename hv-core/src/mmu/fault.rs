@@ -14,14 +14,16 @@
 //! The answers of a commit end in this file: [`Attempt`] is all that [`resolve`] sees, [`Resolution`] all that its callers see.
 
 use super::absent::State;
-use super::commit::{Commit, Next, commit, finish_transit};
+use super::commit::{Commit, Next, abort_transit, commit, finish_transit};
 use super::frame::Frame;
 use super::hardware::{Flush, Hardware};
 use super::request::{Access, Reflect, Resolution, Ticket};
 use super::seat::Cpu;
 use super::slot::{Found, SlotView};
+use super::reclaim::reclaim;
 use super::space::Space;
 use super::stats::{Made, Outcome, Reason};
+use super::store::{Handle, Origin};
 use super::walk::{Place, Seen};
 use ppc64_arch::addr::{GuestReal, LeafSize};
 use ppc64_arch::radix::entry::Recorded;
@@ -66,6 +68,7 @@ impl Attempt {
 pub(super) fn resolve<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, request: Request) -> Resolution {
     for _ in 0..SPECULATIVE_ATTEMPTS {
         match attempt(space, cpu, request) {
+            Attempt::Done(Outcome::OutOfMemory, _) if reclaim(space, cpu) => {}
             Attempt::Done(outcome, resolution) => {
                 cpu.stats.fault(request.access, request.own, outcome);
                 return resolution;
@@ -115,6 +118,7 @@ fn attempt<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, request: Request) -
         Entry::Absent(absent) => match State::decode(absent) {
             State::Empty { .. } => work.fill(seen),
             State::Transit { .. } => work.wait(seen.entry),
+            State::Stored(handle) => work.page_in(seen, handle),
             State::Detached => Attempt::Again(Reason::Detached),
         },
         Entry::Leaf(leaf) if permits(leaf, request.access) => Attempt::resumed(Outcome::Spurious),
@@ -168,7 +172,7 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
     #[cold]
     fn make_table(&mut self, seen: Seen<'w>, size: LeafSize) -> Step<'w> {
         let Some(level) = level_below(seen.place.level, size) else { return Step::End(Attempt::OUT_OF_MEMORY) };
-        let Some(mut frame) = self.cpu.frames.take(&self.space.memory().pool, LeafSize::Size4K) else {
+        let Some(mut frame) = self.space.take(self.cpu, LeafSize::Size4K) else {
             return Step::End(Attempt::OUT_OF_MEMORY);
         };
         frame.zero(&self.space.memory().hardware);
@@ -200,7 +204,7 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
     #[inline]
     fn prepare(&mut self, size: LeafSize) -> Option<(Page, Made)> {
         if self.request.access != Access::Write
-            && let Some(image) = self.slot.shared_frame(self.request.at, size)
+            && let Some(image) = self.slot.origin().share(self.request.at, size)
         {
             let rights = Rights::READ.union(Rights::EXECUTE);
             let leaf = Leaf::new(image, rights, Recorded::REFERENCED).with_software(Made::Shared.bits());
@@ -213,15 +217,9 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
     /// A frame of the guest's own with what belongs there.
     #[inline]
     fn private_frame(&mut self, size: LeafSize) -> Option<(Frame, Made)> {
-        let memory = self.space.memory();
-        let mut frame = self.cpu.frames.take(&memory.pool, size)?;
-        let Some((from, bytes)) = self.slot.image_part(self.request.at, size) else {
-            frame.zero(&memory.hardware);
-            return Some((frame, Made::Zero));
-        };
-        // SAFETY: 1. Whoever added the slot vouched for the image. 2. The slot lives while we are pinned.
-        unsafe { frame.fill(&memory.hardware, from, bytes) };
-        Some((frame, Made::Copied))
+        let mut frame = self.space.take(self.cpu, size)?;
+        let made = self.slot.origin().fill(&self.space.memory().hardware, self.request.at, &mut frame);
+        Some((frame, made))
     }
 
     /// The commit of a page that was prepared.
@@ -272,6 +270,40 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
                 Attempt::Again(Reason::Detached)
             }
         }
+    }
+
+    /// Brings a page back from the store. It is in transit meanwhile, so one CPU does the work and the others wait.
+    #[cold]
+    fn page_in(&mut self, seen: Seen<'w>, handle: Handle) -> Attempt {
+        let Some(frame) = self.space.take(self.cpu, LeafSize::Size4K) else { return Attempt::OUT_OF_MEMORY };
+        let transit = State::Transit { owner: self.cpu.id() as u32, generation: handle.generation };
+        match commit(seen, Next::Exactly(Entry::Absent(transit.encode()))) {
+            Commit::Same => self.bring_back(seen, handle, frame),
+            Commit::NotSame(theirs) => {
+                self.discard(frame);
+                self.settle(theirs)
+            }
+            Commit::Retry => {
+                self.discard(frame);
+                Attempt::Again(Reason::Detached)
+            }
+        }
+    }
+
+    /// Ends the transit that `page_in` began: with the page, or with the handle again if the store cannot give it.
+    fn bring_back(&mut self, seen: Seen<'w>, handle: Handle, mut frame: Frame) -> Attempt {
+        if self.space.fetch(self.cpu, handle, &mut frame).is_err() {
+            abort_transit(seen.place, State::Stored(handle));
+            self.discard(frame);
+            return Attempt::BROKEN;
+        }
+        finish_transit(seen.place, self.private_leaf(&frame, Made::Zero));
+        let _owned_by_entry = frame.into_entry();
+        // Only now: had it failed, the store would have had the page still.
+        self.space.forget(self.cpu, handle);
+        self.cpu.stats.paged_in += 1;
+        self.cpu.stats.made.add(Made::Zero, LeafSize::Size4K);
+        Attempt::resumed(Outcome::PagedIn)
     }
 
     /// Adds what the access lacks to a leaf of the same frame and size: owes no flush.
@@ -325,7 +357,7 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
     #[cold]
     fn discard(&mut self, frame: Frame) {
         self.cpu.stats.discarded += 1;
-        self.cpu.frames.put(&self.space.memory().pool, frame);
+        self.space.put(self.cpu, frame);
     }
 
     fn discard_page(&mut self, page: Page) {

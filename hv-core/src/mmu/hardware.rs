@@ -64,6 +64,19 @@ pub unsafe trait Hardware: Sync {
     /// As for [`read`](Self::read), and the frame is not shared with an image.
     unsafe fn write(&self, at: HostReal, from: &[u8]);
 
+    /// The contents of a frame that nobody else accesses.
+    ///
+    /// # Safety
+    /// `at..at + bytes` lies in one frame of the caller's, which no guest and no other CPU can reach for as long as the slice lives.
+    unsafe fn bytes(&self, at: HostReal, bytes: usize) -> &[u8];
+
+    /// The same, to be written.
+    ///
+    /// # Safety
+    /// As for [`bytes`](Self::bytes), and no other slice of the frame lives.
+    #[allow(clippy::mut_from_ref, reason = "the memory is the caller's, not the hardware's")]
+    unsafe fn bytes_mut(&self, at: HostReal, bytes: usize) -> &mut [u8];
+
     /// Completes the flush on every CPU before it returns.
     fn flush(&self, what: Flush);
 

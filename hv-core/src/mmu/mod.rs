@@ -54,12 +54,15 @@ pub mod frame;
 pub mod hardware;
 #[cfg(all(test, loom))]
 mod interleavings;
+pub mod ledger;
 pub mod pins;
+mod reclaim;
 pub mod request;
 pub mod seat;
 pub mod slot;
 pub mod space;
 pub mod stats;
+pub mod store;
 pub mod unlink;
 pub mod walk;
 

@@ -3,11 +3,13 @@
 use super::cache::FrameCache;
 use super::fault::{Request, permits, resolve};
 use super::hardware::Hardware;
+use super::ledger::Purse;
 use super::pins::MAX_CPUS;
 use super::request::{Access, Reflect, Resolution, StorageFault};
 use super::slot::Found;
 use super::space::Space;
 use super::stats::Stats;
+use super::store::Reader;
 use crate::sync::relax;
 use core::cell::RefCell;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
@@ -24,6 +26,10 @@ pub struct Cpu {
     id: usize,
     /// The slot that the last fault fell into.
     pub(super) hint: usize,
+    /// What it has drawn on the account of the guest at which it sits.
+    pub(super) purse: Purse,
+    /// Where it compresses.
+    pub(super) buffer: Reader,
     /// Its frames.
     pub frames: FrameCache,
     /// What it counted.
@@ -34,7 +40,14 @@ impl Cpu {
     /// CPU number `id`, or `None` if that is not below [`MAX_CPUS`]. No two CPUs share a number.
     #[must_use]
     pub fn new(id: usize) -> Option<Self> {
-        (id < MAX_CPUS).then(|| Self { id, hint: 0, frames: FrameCache::new(), stats: Stats::default() })
+        (id < MAX_CPUS).then(|| Self {
+            id,
+            hint: 0,
+            purse: Purse::default(),
+            buffer: Reader::default(),
+            frames: FrameCache::new(),
+            stats: Stats::default(),
+        })
     }
 
     /// Its number.
@@ -83,7 +96,9 @@ impl<'a, 'm, H: Hardware> Seat<'a, 'm, H> {
 
     /// Leaves the space; the CPU can take another seat.
     pub fn leave(self) -> Cpu {
-        self.cpu.into_inner()
+        let mut cpu = self.cpu.into_inner();
+        self.space.ledger().settle(&mut cpu.purse);
+        cpu
     }
 
     /// Resolves a guest storage interrupt. The fault's registers are claims: only the address and the kind of access are used, and the tables are looked at.

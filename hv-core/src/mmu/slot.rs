@@ -7,6 +7,7 @@
 //! # Who may do what
 //! Edits: only with the space's mutation lock, only between [`Slots::close`] + grace and [`Slots::open`].
 
+use super::store::Origin;
 use crate::sync::{AtomicU64, Ordering};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 
@@ -293,6 +294,13 @@ impl Slots {
         self.count.store(0, Ordering::Relaxed);
     }
 
+    /// The first address at or above `at` that lies in a slot. To be called with mutations locked out.
+    pub(super) fn next(&self, at: u64) -> Option<u64> {
+        let ends_above = |slot: &&Slot| slot.end.load(Ordering::Relaxed) > at;
+        let slot = self.slots[..self.len()].iter().find(ends_above)?;
+        Some(slot.base.load(Ordering::Relaxed).max(at))
+    }
+
     /// Whether every byte of `from..to` lies in a slot; `None` while they are changing. To be called under a pin.
     pub fn cover(&self, from: u64, to: u64) -> Option<bool> {
         let mut at = from;
@@ -360,26 +368,7 @@ impl SlotView {
 
     /// Whether a leaf of `size` gives up sharing that a smaller one would allow.
     fn keeps_sharing(&self, at: GuestReal, size: LeafSize) -> bool {
-        self.shared_frame(at, size).is_some() || self.shared_frame(at, LeafSize::Size4K).is_none()
-    }
-
-    /// Where the image stands that a leaf of `size` at `at`'s block can map as it is, if it can.
-    #[must_use]
-    #[inline]
-    pub fn shared_frame(&self, at: GuestReal, size: LeafSize) -> Option<HostReal> {
-        let Source::Image { at: image, bytes } = self.source else { return None };
-        let offset = at.align_down(size).raw().checked_sub(self.base)?;
-        let frame = image.checked_add(offset)?;
-        (frame.is_aligned(size) && offset + size.bytes() <= bytes).then_some(frame)
-    }
-
-    /// The part of the image that belongs to `at`'s block of `size`: where it stands and how long it is. Zeros follow. `None`: nothing but zeros.
-    #[must_use]
-    pub fn image_part(&self, at: GuestReal, size: LeafSize) -> Option<(HostReal, u64)> {
-        let Source::Image { at: image, bytes } = self.source else { return None };
-        let offset = at.align_down(size).raw().checked_sub(self.base)?;
-        let length = bytes.checked_sub(offset)?.min(size.bytes());
-        Some((image.checked_add(offset)?, length)).filter(|_| length != 0)
+        self.origin().share(at, size).is_some() || self.origin().share(at, LeafSize::Size4K).is_none()
     }
 }
 
@@ -454,13 +443,15 @@ mod tests {
         let image = Source::Image { at: HostReal::new(0x101_0000), bytes: 0x40_1234 };
         let slot = view(0, 0x41_0000, image);
         assert_eq!(slot.leaf_for(GuestReal::new(0), Granule::Auto), LeafSize::Size64K);
-        assert_eq!(slot.shared_frame(GuestReal::new(0x1_2345), LeafSize::Size64K), Some(HostReal::new(0x102_0000)));
+        assert_eq!(slot.origin().share(GuestReal::new(0x1_2345), LeafSize::Size64K), Some(HostReal::new(0x102_0000)));
         assert_eq!(
             slot.image_part(GuestReal::new(0x40_1fff), LeafSize::Size4K),
             Some((HostReal::new(0x141_1000), 0x234))
         );
-        assert_eq!(slot.image_part(GuestReal::new(0x40_2000), LeafSize::Size4K), None);
-        assert_eq!(slot.shared_frame(GuestReal::new(0x40_1000), LeafSize::Size4K), None);
+        let super::super::store::SlotOrigin::Image(image) = slot.origin() else { panic!("an image") };
+        let part = |at| image.part(GuestReal::new(at), LeafSize::Size4K);
+        assert_eq!((part(0x40_1fff), part(0x40_2000)), (Some((HostReal::new(0x141_1000), 0x234)), None));
+        assert_eq!(slot.origin().share(GuestReal::new(0x40_1000), LeafSize::Size4K), None);
     }
 }
 

@@ -70,6 +70,8 @@ pub enum Outcome {
     OutOfMemory = 7,
     /// The tables are broken.
     MachineError = 8,
+    /// A page was brought back from the store.
+    PagedIn = 9,
 }
 
 /// Why an attempt was begun again.
@@ -90,7 +92,7 @@ pub enum Reason {
 
 const SIZES: usize = LeafSize::ALL.len();
 const KINDS: [&str; 3] = ["read", "write", "fetch"];
-const OUTCOMES: [&str; 9] = [
+const OUTCOMES: [&str; 10] = [
     "installed",
     "unshared",
     "upgraded",
@@ -100,6 +102,7 @@ const OUTCOMES: [&str; 9] = [
     "reflected",
     "out-of-memory",
     "machine-error",
+    "paged-in",
 ];
 const REASONS: [&str; 5] = ["slot-busy", "detached", "not-same", "gave-way", "serialised"];
 
@@ -165,6 +168,14 @@ pub struct Stats {
     pub tables_freed: u64,
     /// Frames prepared for a race that was lost.
     pub discarded: u64,
+    /// Pages that went to the store.
+    pub paged_out: u64,
+    /// Pages that came back from it.
+    pub paged_in: u64,
+    /// Pages that the store would not take.
+    pub kept: u64,
+    /// Leaves whose R was cleared by the second chance.
+    pub aged: u64,
     /// Flushes asked of the hardware.
     pub flushes: u64,
 }

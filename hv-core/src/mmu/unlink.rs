@@ -8,9 +8,10 @@
 //! subtree is the caller's part: it holds the space's lock, has closed the slots and has waited for the grace period.
 
 use super::absent::State;
-use super::frame::{Frame, Memory};
+use super::frame::Frame;
 use super::hardware::{Flush, Hardware};
 use super::seat::Cpu;
+use super::space::Space;
 use super::stats::Made;
 use super::walk::Place;
 use ppc64_arch::addr::{GuestReal, LeafSize};
@@ -30,7 +31,9 @@ pub(super) struct Flushed(Unlinked);
 impl Unlinked {
     /// Takes out what stands at `place`, leaving an empty entry of `generation`. `None` if it is empty already.
     pub(super) fn take(place: Place<'_>, generation: u32) -> Option<Self> {
-        if let Entry::Absent(_) = place.look().entry {
+        if let Entry::Absent(absent) = place.look().entry
+            && !matches!(State::decode(absent), State::Stored(_))
+        {
             return None;
         }
         let empty = State::Empty { generation }.encode();
@@ -38,8 +41,8 @@ impl Unlinked {
     }
 
     /// Makes every CPU forget the partition's translations, cached tables included.
-    pub(super) fn flush<H: Hardware>(self, memory: &Memory<H>, lpid: u32, cpu: &mut Cpu) -> Flushed {
-        memory.hardware.flush(Flush::Partition { lpid });
+    pub(super) fn flush<H: Hardware>(self, space: &Space<'_, H>, cpu: &mut Cpu) -> Flushed {
+        space.memory().hardware.flush(Flush::Partition { lpid: space.lpid() });
         cpu.stats.flushes += 1;
         Flushed(self)
     }
@@ -47,39 +50,44 @@ impl Unlinked {
 
 impl Flushed {
     /// Gives every frame and table page of it back.
-    pub(super) fn free<H: Hardware>(self, memory: &Memory<H>, cpu: &mut Cpu) {
-        free_entry(memory, cpu, self.0.entry, self.0.level);
+    pub(super) fn free<H: Hardware>(self, space: &Space<'_, H>, cpu: &mut Cpu) {
+        free_entry(space, cpu, self.0.entry, self.0.level);
     }
 }
 
-fn free_entry<H: Hardware>(memory: &Memory<H>, cpu: &mut Cpu, entry: Entry, level: &'static Level) {
+fn free_entry<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, entry: Entry, level: &'static Level) {
     match (entry, level.leaf) {
         (Entry::Leaf(leaf), Some(size)) => {
             cpu.stats.unmapped.add(Made::of(leaf), size);
             if Made::of(leaf) != Made::Shared {
                 // SAFETY: 1. A leaf that is not shared owns its frame at its level's size. 2. It was unlinked and flushed.
-                cpu.frames.put(&memory.pool, unsafe { Frame::from_entry(leaf.frame(), size) });
+                space.put(cpu, unsafe { Frame::from_entry(leaf.frame(), size) });
             }
         }
         (Entry::Table(table), _) => {
             if let Some(below) = level.below(table.bits()) {
-                free_table(memory, cpu, table.base(), below);
+                free_table(space, cpu, table.base(), below);
             }
         }
-        _ => {}
+        (Entry::Absent(absent), _) => {
+            if let State::Stored(handle) = State::decode(absent) {
+                space.forget(cpu, handle);
+            }
+        }
+        (Entry::Leaf(_), None) => {}
     }
 }
 
 /// Frees a table that nothing points at any more. Each entry becomes *detached* first, so that a swap that was on its way would fail.
-fn free_table<H: Hardware>(memory: &Memory<H>, cpu: &mut Cpu, base: ppc64_arch::addr::HostReal, level: &'static Level) {
+fn free_table<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, base: ppc64_arch::addr::HostReal, level: &'static Level) {
     for index in 0..level.entries() as u64 {
         let at = GuestReal::new(index << level.shift);
         // SAFETY: 1. The table is unlinked and ours until it is given back below.
-        let place = unsafe { Place::in_table(&memory.hardware, base, level, at) };
+        let place = unsafe { Place::in_table(&space.memory().hardware, base, level, at) };
         let was = place.replace(Entry::Absent(State::Detached.encode()));
-        free_entry(memory, cpu, was, level);
+        free_entry(space, cpu, was, level);
     }
     cpu.stats.tables_freed += 1;
     // SAFETY: 1. Table pages are 4 KiB frames that their entry owned. 2. As above.
-    cpu.frames.put(&memory.pool, unsafe { Frame::from_entry(base, LeafSize::Size4K) });
+    space.put(cpu, unsafe { Frame::from_entry(base, LeafSize::Size4K) });
 }

@@ -55,6 +55,16 @@ unsafe impl Hardware for Machine {
         }
     }
 
+    unsafe fn bytes(&self, at: HostReal, bytes: usize) -> &[u8] {
+        // SAFETY: 1. the caller has the frame to itself while the slice lives.
+        unsafe { core::slice::from_raw_parts(pointer(at), bytes) }
+    }
+
+    unsafe fn bytes_mut(&self, at: HostReal, bytes: usize) -> &mut [u8] {
+        // SAFETY: 1. as above, and no other slice of the frame lives.
+        unsafe { core::slice::from_raw_parts_mut(pointer(at), bytes) }
+    }
+
     fn flush(&self, what: Flush) {
         nested::flush(what);
     }

@@ -137,6 +137,17 @@ unsafe impl Hardware for Machine {
         self.arena.write(at, from);
     }
 
+    unsafe fn bytes(&self, at: HostReal, bytes: usize) -> &[u8] {
+        // SAFETY: 1. The words are in the arena. 2. The caller has the frame to itself while the slice lives.
+        unsafe { core::slice::from_raw_parts(self.arena.words(at, bytes / 8).as_ptr().cast(), bytes) }
+    }
+
+    unsafe fn bytes_mut(&self, at: HostReal, bytes: usize) -> &mut [u8] {
+        let words: *const AtomicU64 = self.arena.words(at, bytes / 8).as_ptr();
+        // SAFETY: 1. and 2. as in `bytes`. 3. Atomics may be written through a shared reference.
+        unsafe { core::slice::from_raw_parts_mut(words.cast_mut().cast(), bytes) }
+    }
+
     fn flush(&self, what: Flush) {
         self.flushes.lock().expect("no test panicked holding it").push(what);
         match what {

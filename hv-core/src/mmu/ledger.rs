@@ -1,0 +1,138 @@
+//! What a guest is charged for: private frames, tables, and the frames of its store.
+//!
+//! The sum is one word for all CPUs, so CPUs draw from it in batches ([`Purse`]) and the fault path writes no line that another CPU's fault writes.
+
+use crate::sync::{AtomicU64, CacheLine, Ordering};
+
+/// Pages that a CPU draws at a time, and the most that it keeps.
+const BATCH: u64 = 32;
+
+/// A guest's account, in pages of 4 KiB.
+#[derive(Debug)]
+pub struct Ledger {
+    budget: u64,
+    drawn: CacheLine<AtomicU64>,
+}
+
+/// Pages that one CPU has drawn and not spent.
+#[derive(Debug, Default)]
+pub struct Purse {
+    pages: u64,
+}
+
+impl Ledger {
+    /// An account over `budget` pages.
+    #[must_use]
+    pub fn new(budget: u64) -> Self {
+        Self { budget, drawn: CacheLine(AtomicU64::new(0)) }
+    }
+
+    /// Pages drawn, those in purses included.
+    #[must_use]
+    pub fn drawn(&self) -> u64 {
+        self.drawn.0.load(Ordering::Relaxed)
+    }
+
+    /// Pages that may be drawn in all.
+    #[must_use]
+    pub const fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    /// Relaxed throughout: it is a count, nothing is published by it.
+    fn draw(&self, pages: u64) -> bool {
+        let enough = |drawn: u64| drawn.checked_add(pages).filter(|sum| *sum <= self.budget);
+        self.drawn.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).is_ok()
+    }
+
+    /// Spends `pages` from `purse`, drawing more where it holds too few. False, and nothing spent, if the budget does not allow it.
+    #[inline]
+    #[must_use]
+    pub fn spend(&self, purse: &mut Purse, pages: u64) -> bool {
+        if purse.pages < pages && !self.fill(purse, pages) {
+            return false;
+        }
+        purse.pages -= pages;
+        true
+    }
+
+    #[cold]
+    fn fill(&self, purse: &mut Purse, pages: u64) -> bool {
+        let missing = pages - purse.pages;
+        for more in [missing + BATCH, missing] {
+            if self.draw(more) {
+                purse.pages += more;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Spends although the budget may not allow it: for the few pages that a page-out needs before it frees more.
+    pub fn overdraw(&self, purse: &mut Purse, pages: u64) {
+        if !self.spend(purse, pages) {
+            self.drawn.0.fetch_add(pages, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes back what was spent.
+    #[inline]
+    pub fn refund(&self, purse: &mut Purse, pages: u64) {
+        purse.pages += pages;
+        if purse.pages > 2 * BATCH {
+            self.empty_to(purse, BATCH);
+        }
+    }
+
+    /// Gives back all that a CPU has drawn.
+    pub fn settle(&self, purse: &mut Purse) {
+        self.empty_to(purse, 0);
+    }
+
+    fn empty_to(&self, purse: &mut Purse, keep: u64) {
+        let back = purse.pages.saturating_sub(keep);
+        purse.pages -= back;
+        self.drawn.0.fetch_sub(back, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_spends_more_than_the_budget_and_the_last_page_can_be_spent() {
+        let ledger = Ledger::new(100);
+        let (mut a, mut b) = (Purse::default(), Purse::default());
+        let spent = (0..1000).filter(|turn| ledger.spend(if turn % 2 == 0 { &mut a } else { &mut b }, 1)).count();
+        assert!((100 - 2 * BATCH as usize..=100).contains(&spent), "{spent}");
+        ledger.settle(&mut a);
+        ledger.settle(&mut b);
+        assert_eq!(ledger.drawn(), spent as u64);
+    }
+
+    #[test]
+    fn what_is_refunded_can_be_spent_again() {
+        let ledger = Ledger::new(512);
+        let mut purse = Purse::default();
+        for _ in 0..10 {
+            assert!(ledger.spend(&mut purse, 512));
+            assert!(!ledger.spend(&mut purse, 1));
+            ledger.refund(&mut purse, 512);
+        }
+        ledger.settle(&mut purse);
+        assert_eq!(ledger.drawn(), 0);
+    }
+
+    #[test]
+    fn an_overdraft_is_counted() {
+        let ledger = Ledger::new(1);
+        let mut purse = Purse::default();
+        assert!(ledger.spend(&mut purse, 1));
+        ledger.overdraw(&mut purse, 2);
+        assert_eq!(ledger.drawn(), 3);
+        ledger.refund(&mut purse, 3);
+        ledger.settle(&mut purse);
+        assert_eq!(ledger.drawn(), 0);
+    }
+}

@@ -1,0 +1,131 @@
+//! Making room: pages that a guest has not used for a while go to its store.
+//!
+//! A *hand* goes round the guest's addresses (second chance). A leaf with R set loses it; one that still has none when the hand comes by again is
+//! taken: its entry goes in transit, together with up to [`BATCH`] others, then one flush and one grace period for them all, and only then is a page read and
+//! compressed, since no CPU can write it any more, nor can the hypervisor on behalf of one.
+//!
+//! ```text
+//!   leaf, R ──► leaf, no R ──► transit ─ flush ─ grace ─ compress ─┬─ stored, frame free
+//!     ▲             │                                              └─ leaf again, if the store will not have it
+//!     └── fault ────┘
+//! ```
+//!
+//! One CPU at a time reclaims for a guest; another one that runs short meanwhile waits for what that one frees. Whoever is here holds the lock that keeps mutations out, and
+//! no pin.
+
+use super::absent::State;
+use super::commit::{abort_transit, finish_transit};
+use super::frame::Frame;
+use super::hardware::{Flush, Hardware};
+use super::seat::Cpu;
+use super::space::Space;
+use super::stats::Made;
+use super::walk::Seen;
+use crate::sync::relax;
+use heapless::Vec;
+use ppc64_arch::addr::{GuestReal, LeafSize};
+use ppc64_arch::radix::entry::Recorded;
+use ppc64_arch::radix::{Entry, Leaf};
+
+/// Pages that share a flush and a grace period.
+const BATCH: usize = if cfg!(loom) { 1 } else { 32 };
+
+/// A page on its way out.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    at: GuestReal,
+    leaf: Leaf,
+}
+
+/// Frees a few pages of the guest's. True if it is worth trying again: this CPU freed some, or another one was at it.
+#[cold]
+pub(super) fn reclaim<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu) -> bool {
+    if space.store().is_none() {
+        return false;
+    }
+    // With mutations locked out, tables stay and slots are open; what is in transit here is ours to end.
+    let Some(mut turn) = space.try_lock() else {
+        relax();
+        return true;
+    };
+    // Twice round: once to take R away, once to find it gone.
+    let mut rounds = 0;
+    while rounds < 3 {
+        let mut leaving = Vec::new();
+        let wrapped = gather(space, cpu, &mut turn.hand, &mut leaving);
+        rounds += u32::from(wrapped);
+        if take_out(space, cpu, &leaving) > 0 {
+            return true;
+        }
+    }
+    false
+}
+
+/// Moves the hand until a batch is gathered or the last slot's end is reached, where it begins again; true in that case.
+fn gather<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, hand: &mut u64, leaving: &mut Vec<Leaving, BATCH>) -> bool {
+    while !leaving.is_full() {
+        let Some(at) = space.slots().next(*hand) else {
+            *hand = 0;
+            return true;
+        };
+        // SAFETY: 1. The mutation lock, held by `reclaim`, keeps every table.
+        let seen = unsafe { space.walk(GuestReal::new(at)) };
+        let span = seen.place.level.entry_span();
+        *hand = (at & !(span - 1)) + span;
+        pass(cpu, seen, GuestReal::new(at), leaving);
+    }
+    false
+}
+
+/// The hand passes one entry; there is room for one more.
+fn pass(cpu: &mut Cpu, seen: Seen<'_>, at: GuestReal, leaving: &mut Vec<Leaving, BATCH>) {
+    let (Entry::Leaf(leaf), Some(LeafSize::Size4K)) = (seen.entry, seen.place.level.leaf) else { return };
+    if Made::of(leaf) == Made::Shared {
+        return;
+    }
+    if leaf.recorded().contains(Recorded::REFERENCED) {
+        let aged = leaf.with_recorded(leaf.recorded() - Recorded::REFERENCED);
+        // If it changed meanwhile it is in use: let it be.
+        cpu.stats.aged += u64::from(seen.place.swap(seen.entry, Entry::Leaf(aged)).is_ok());
+        return;
+    }
+    let transit = State::Transit { owner: cpu.id() as u32, generation: 0 };
+    if seen.place.swap(seen.entry, Entry::Absent(transit.encode())).is_ok() {
+        let _there_is_room = leaving.push(Leaving { at: at.align_down(LeafSize::Size4K), leaf });
+    }
+}
+
+/// One flush and one grace period for what was gathered, and for the R bits that were taken away; then each page. How many were freed.
+fn take_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, leaving: &[Leaving]) -> usize {
+    space.memory().hardware.flush(Flush::Partition { lpid: space.lpid() });
+    cpu.stats.flushes += 1;
+    if leaving.is_empty() {
+        return 0;
+    }
+    // From here on no CPU translates to these frames, and none that the hypervisor found before can still be written.
+    space.pins().grace();
+    leaving.iter().filter(|page| take_one_out(space, cpu, **page)).count()
+}
+
+fn take_one_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, page: Leaving) -> bool {
+    // SAFETY: 1. The leaf owned this frame at this size. 2. It was unlinked, flushed, and every pin that may have seen it has ended.
+    let frame = unsafe { Frame::from_entry(page.leaf.frame(), LeafSize::Size4K) };
+    let kept = space.keep(cpu, &frame);
+    // SAFETY: 1. The mutation lock, held by `reclaim`, keeps every table.
+    let place = unsafe { space.walk(page.at) }.place;
+    match kept {
+        Ok(handle) => {
+            abort_transit(place, State::Stored(handle));
+            space.put(cpu, frame);
+            cpu.stats.paged_out += 1;
+            cpu.stats.unmapped.add(Made::of(page.leaf), LeafSize::Size4K);
+            true
+        }
+        Err(_) => {
+            let _owned_by_entry = frame.into_entry();
+            finish_transit(place, page.leaf.recording(Recorded::REFERENCED));
+            cpu.stats.kept += 1;
+            false
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Compressed memory: pages that a guest has not used for a while, in a fraction of their size.
+//!
+//! A page is compressed (LZ4 blocks) in pieces of 4 KiB, outside the lock, into a buffer of the caller's CPU; under the lock its bytes go into a chain of
+//! fragments. The chain begins with a [`Record`]: a checksum, so that memory that went bad is noticed and never shown to a guest, and the generation that
+//! the page's [`Handle`] must agree with.
+//!
+//! # Who may do what
+//! [`put`](Compressed::put): whoever has the page in transit and to itself. [`get`](Compressed::get): whoever has the entry in transit that held the handle; the
+//! page is gone from the store only with [`forget`](Compressed::forget), so a page-in that fails can be tried again and loses nothing.
+
+use super::fragments::Fragments;
+use super::{Frames, Handle, StoreError};
+use crate::mmu::frame::Frame;
+use crate::mmu::hardware::Hardware;
+use crate::sync::Lock;
+use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
+use ppc64_arch::addr::{HostReal, LeafSize};
+
+/// What is compressed at a time.
+const PIECE: usize = LeafSize::Size4K.bytes() as usize;
+const WORST: usize = get_maximum_output_size(PIECE);
+/// Bits of a generation.
+const GENERATION: u32 = 0xf_ffff;
+
+/// Stands before the compressed bytes of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Record {
+    generation: u32,
+    checksum: u32,
+    length: u32,
+}
+
+const RECORD: usize = 12;
+
+impl Record {
+    fn to_bytes(self) -> [u8; RECORD] {
+        let mut bytes = [0; RECORD];
+        bytes[0..4].copy_from_slice(&self.generation.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.checksum.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.length.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; RECORD]) -> Self {
+        let field = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        Self { generation: field(0), checksum: field(4), length: field(8) }
+    }
+}
+
+/// Where a CPU compresses and decompresses: one page's worth. Each CPU has one of its own, off its stack.
+#[derive(Debug)]
+pub struct Reader {
+    /// A record and the worst case of a page.
+    bytes: [u8; RECORD + WORST],
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { bytes: [0; RECORD + WORST] }
+    }
+}
+
+/// A guest's compressed pages, each 4 KiB before.
+#[derive(Debug)]
+pub struct Compressed {
+    inner: Lock<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    fragments: Fragments,
+    generation: u32,
+    pages: u64,
+    compressed_bytes: u64,
+}
+
+/// How much a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Pages.
+    pub pages: u64,
+    /// What they compressed to, records included.
+    pub compressed_bytes: u64,
+    /// Host memory that they take, what fragments waste included.
+    pub memory_bytes: u64,
+}
+
+impl Default for Compressed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Compressed {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        let inner = Inner { fragments: Fragments::new(), generation: 0, pages: 0, compressed_bytes: 0 };
+        Self { inner: Lock::new(inner) }
+    }
+
+    /// Takes a copy of the page at `frame`, which nobody writes meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::NotWorth`] if it does not compress to three quarters, [`StoreError::Full`] if there is no memory for it.
+    pub fn put<H: Hardware>(
+        &self,
+        hardware: &H,
+        frames: &mut impl Frames,
+        buffer: &mut Reader,
+        page: &Frame,
+    ) -> Result<Handle, StoreError> {
+        // SAFETY: 1. The frame is owned, and the caller has taken it away from the guest.
+        let contents = unsafe { hardware.bytes(page.at(), PIECE) };
+        let length = compress_into(contents, &mut buffer.bytes[RECORD..]).map_err(|_| StoreError::NotWorth)?;
+        if length > PIECE / 4 * 3 {
+            return Err(StoreError::NotWorth);
+        }
+        let checksum = crc32fast::hash(contents);
+        let mut inner = self.inner.lock();
+        inner.generation = (inner.generation + 1) & GENERATION;
+        let record = Record { generation: inner.generation, checksum, length: length as u32 };
+        buffer.bytes[..RECORD].copy_from_slice(&record.to_bytes());
+        let place = inner.fragments.store(hardware, frames, &buffer.bytes[..RECORD + length])?;
+        inner.pages += 1;
+        inner.compressed_bytes += (RECORD + length) as u64;
+        Ok(Handle { place, generation: record.generation })
+    }
+
+    /// Fills `page` with what was put there as `handle`. The store keeps its copy.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] for a handle that is not the page's, [`StoreError::Corrupt`] if its memory went bad.
+    pub fn get<H: Hardware>(
+        &self,
+        hardware: &H,
+        buffer: &mut Reader,
+        handle: Handle,
+        page: &mut Frame,
+    ) -> Result<(), StoreError> {
+        let record = {
+            let _inner = self.inner.lock();
+            let record = Self::record(hardware, handle)?;
+            Fragments::load(hardware, handle.place, &mut buffer.bytes[..RECORD + record.length as usize])?;
+            record
+        };
+        // SAFETY: 1. The frame is owned and no entry names it yet.
+        let contents = unsafe { hardware.bytes_mut(page.at(), PIECE) };
+        let compressed = &buffer.bytes[RECORD..RECORD + record.length as usize];
+        match decompress_into(compressed, contents) {
+            Ok(PIECE) if crc32fast::hash(contents) == record.checksum => {}
+            _ => return Err(StoreError::Corrupt),
+        }
+        // SAFETY: 1. The frame is owned.
+        unsafe { hardware.make_executable(page.at(), PIECE as u64) };
+        Ok(())
+    }
+
+    /// Forgets a page that was put here. Each handle is to be forgotten once.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] if it was forgotten already.
+    pub fn forget<H: Hardware>(&self, hardware: &H, frames: &mut impl Frames, handle: Handle) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock();
+        let record = Self::record(hardware, handle)?;
+        inner.pages -= 1;
+        inner.compressed_bytes -= (RECORD as u32 + record.length) as u64;
+        Self::spoil(hardware, handle);
+        inner.fragments.release(hardware, frames, handle.place);
+        Ok(())
+    }
+
+    /// How much it holds.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let inner = self.inner.lock();
+        let (pages, compressed_bytes) = (inner.pages, inner.compressed_bytes);
+        Held { pages, compressed_bytes, memory_bytes: inner.fragments.bytes() }
+    }
+
+    fn record<H: Hardware>(hardware: &H, handle: Handle) -> Result<Record, StoreError> {
+        let mut bytes = [0; RECORD];
+        Fragments::load(hardware, handle.place, &mut bytes)?;
+        let record = Record::from_bytes(&bytes);
+        if record.generation != handle.generation {
+            return Err(StoreError::Gone);
+        }
+        if record.length as usize > WORST {
+            return Err(StoreError::Corrupt);
+        }
+        Ok(record)
+    }
+
+    /// Makes a record disagree with every handle, so that one that is used after its page was forgotten is noticed while the memory is still the store's.
+    fn spoil<H: Hardware>(hardware: &H, handle: Handle) {
+        let nobody = Record { generation: u32::MAX, checksum: 0, length: 0 };
+        let at = HostReal::new((handle.place << 8) + 8);
+        // SAFETY: 1. The record was just read from the store's own memory, under its lock.
+        unsafe { hardware.write(at, &nobody.to_bytes()) }
+    }
+}

@@ -1,0 +1,50 @@
+//! Where pages come from, and where they go when memory is short.
+//!
+//! | store | what it gives | what it takes |
+//! | --- | --- | --- |
+//! | [`Zero`] | zeros | nothing: every page of zeros is the same |
+//! | [`Image`] | the image, shared where a leaf can map it, else a copy | nothing: it is read-only |
+//! | [`Compressed`] | what was put there, once | pages that compress |
+//!
+//! The first two are what a slot is made of; the third holds single pages, named by a [`Handle`] that stands in the page's absent entry.
+
+mod compressed;
+mod fragments;
+mod origin;
+
+pub use compressed::{Compressed, Held, Reader};
+#[cfg(test)]
+pub(in crate::mmu) use origin::SlotOrigin;
+pub use origin::{Image, Origin, Zero};
+
+use super::frame::Frame;
+
+/// Names a page in a store: where it is, and which of the pages that were ever there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Handle {
+    /// The store's own number for the place, below 2^40.
+    pub place: u64,
+    /// Which page at that place, modulo 2^20.
+    pub generation: u32,
+}
+
+/// Why a store did not do what was asked. Nothing that it had accepted is lost by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// No memory is left to keep the page in.
+    Full,
+    /// Keeping the page would take about as much memory as the page itself.
+    NotWorth,
+    /// What stands there is not what was put there: its checksum differs, or it does not decompress to a page.
+    Corrupt,
+    /// The handle names no page: it was taken out already.
+    Gone,
+}
+
+/// Where a store's own memory comes from and goes to, so that it is charged to whoever the pages belong to.
+pub trait Frames {
+    /// A 4 KiB frame, its contents unknown.
+    fn take(&mut self) -> Option<Frame>;
+    /// One that is needed no longer.
+    fn put(&mut self, frame: Frame);
+}

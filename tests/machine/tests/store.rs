@@ -1,0 +1,195 @@
+//! Guests whose memory is larger than what they are given.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use hv_core::mmu::audit::Audit;
+use hv_core::mmu::{Access, Cpu, Memory, Resolution, Seat, SlotSpec, Source, Space};
+use machine::Machine;
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+use ppc64_arch::radix::geometry;
+use proptest::prelude::*;
+
+const MIB: u64 = 1 << 20;
+
+/// `guest` bytes of zeros on `budget` bytes of a machine of 32 MiB.
+fn guest(guest: u64, budget: u64) -> (&'static Memory<Machine>, Space<'static, Machine>) {
+    let memory = Machine::with_pool(32 * MIB, 2, 0);
+    let space = Space::with_budget(memory, 7, &geometry::ROOT, budget).unwrap();
+    let spec = SlotSpec { base: GuestReal::new(0), bytes: guest, source: Source::Zero, read_only: false };
+    // SAFETY: 1. There is no image.
+    unsafe { space.add_slot(&spec) }.unwrap();
+    (memory, space)
+}
+
+fn reach(seat: &Seat<'_, '_, Machine>, cpu: usize, at: u64, access: Access) -> Result<HostReal, Resolution> {
+    let hardware = &seat.space().memory().hardware;
+    for _ in 0..1000 {
+        match hardware.access(cpu, 7, GuestReal::new(at), access) {
+            Ok(host) => return Ok(host),
+            Err(fault) => match seat.fault(&fault.into()) {
+                Resolution::Resume | Resolution::Wait(_) => {}
+                other => return Err(other),
+            },
+        }
+    }
+    panic!("{access:?} at {at:#x} does not get anywhere");
+}
+
+/// A page of words that follow from `seed`: repetitive, so that it compresses.
+fn store_page(seat: &Seat<'_, '_, Machine>, cpu: usize, at: u64, seed: u64) {
+    for offset in (0..0x1000).step_by(8) {
+        let host = reach(seat, cpu, at + offset, Access::Write).unwrap();
+        seat.space().memory().hardware.arena().write_u64(host, seed + (offset & 0x38));
+    }
+}
+
+fn check_page(seat: &Seat<'_, '_, Machine>, cpu: usize, at: u64, seed: u64) {
+    for offset in (0..0x1000).step_by(8) {
+        let host = reach(seat, cpu, at + offset, Access::Read).unwrap();
+        let word = seat.space().memory().hardware.arena().read_u64(host);
+        assert_eq!(word, seed + (offset & 0x38), "at {at:#x}+{offset:#x}");
+    }
+}
+
+fn check_books(seat: Seat<'_, '_, Machine>) {
+    let space = seat.space();
+    let audit = Audit::of(space);
+    assert_eq!((audit.transit, audit.broken), (0, 0));
+    let held = space.store().unwrap().held();
+    assert_eq!(held.pages, audit.stored);
+    seat.with_cpu(|_, cpu| {
+        let mut live = cpu.stats.made;
+        live.subtract(&cpu.stats.unmapped);
+        assert_eq!(live, audit.live);
+        assert_eq!(cpu.stats.paged_out - cpu.stats.paged_in, audit.stored);
+    });
+    seat.with_cpu(|space, cpu| space.empty(cpu));
+    let pool = &space.memory().pool;
+    let mut cpu = seat.leave();
+    cpu.frames.drain(pool);
+    assert_eq!((space.ledger().drawn(), space.store().unwrap().held().memory_bytes, pool.double_frees()), (0, 0, 0));
+    // The root alone is out.
+    assert_eq!(pool.free_bytes() + LeafSize::Size64K.bytes(), 32 * MIB);
+}
+
+#[test]
+fn a_guest_four_times_its_budget_loses_nothing() {
+    let (_, space) = guest(8 * MIB, 2 * MIB);
+    let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    for round in 0..2 {
+        for page in 0..2048 {
+            store_page(&seat, 0, page * 0x1000, page << 20 | round);
+        }
+        for page in 0..2048 {
+            check_page(&seat, 0, page * 0x1000, page << 20 | round);
+        }
+    }
+    assert!(space.ledger().drawn() * 0x1000 <= 2 * MIB + 0x8_0000);
+    seat.with_cpu(|_, cpu| {
+        assert!(cpu.stats.paged_out > 2048 && cpu.stats.paged_in > 2048);
+        assert_eq!(cpu.stats.kept, 0);
+    });
+    check_books(seat);
+}
+
+#[test]
+fn pages_that_do_not_compress_stay_and_then_the_guest_is_told() {
+    let (memory, space) = guest(8 * MIB, 2 * MIB);
+    let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    let mut noise = 1u64;
+    let mut page = 0;
+    let end = 'full: loop {
+        for offset in (0..0x1000).step_by(8) {
+            match reach(&seat, 0, page * 0x1000 + offset, Access::Write) {
+                Ok(host) => {
+                    noise = noise.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                    memory.hardware.arena().write_u64(host, noise ^ noise >> 29);
+                }
+                Err(end) => break 'full end,
+            }
+        }
+        page += 1;
+    };
+    assert_eq!(end, Resolution::OutOfMemory);
+    assert!(page * 0x1000 > MIB, "only {page} pages of a budget of 512");
+    check_books(seat);
+}
+
+#[test]
+fn memory_that_went_bad_is_noticed_and_never_shown() {
+    let (memory, space) = guest(8 * MIB, 2 * MIB);
+    let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    for page in 0..2048 {
+        store_page(&seat, 0, page * 0x1000, page << 20);
+    }
+    // Every word of the host's memory that looks like part of a compressed page loses a bit.
+    let arena = memory.hardware.arena();
+    for at in (machine::ARENA_BASE.raw()..machine::ARENA_BASE.raw() + 32 * MIB).step_by(256) {
+        let at = HostReal::new(at + 24);
+        arena.write_u64(at, arena.read_u64(at) ^ 0x10_0000);
+    }
+    let mut noticed = 0;
+    for page in 0..2048u64 {
+        match reach(&seat, 0, page * 0x1000, Access::Read) {
+            Ok(_) => {}
+            Err(end) => {
+                assert_eq!(end, Resolution::MachineError);
+                noticed += 1;
+            }
+        }
+        if noticed > 8 {
+            return;
+        }
+    }
+    panic!("nobody noticed");
+}
+
+#[test]
+fn the_hypervisors_own_writes_are_not_lost_to_a_page_out() {
+    let (_, space) = guest(8 * MIB, 2 * MIB);
+    let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    for page in 0..2048u64 {
+        seat.write(GuestReal::new(page * 0x1000 + 0x10), &page.to_le_bytes()).unwrap();
+    }
+    for page in 0..2048u64 {
+        let mut bytes = [0; 8];
+        seat.read(GuestReal::new(page * 0x1000 + 0x10), &mut bytes).unwrap();
+        assert_eq!(u64::from_le_bytes(bytes), page);
+    }
+    check_books(seat);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_order_of_pages_under_any_budget_agrees_with_a_plain_map(
+        budget in 24u64..64,
+        steps in prop::collection::vec((0u8..8, 0u64..128, any::<u32>()), 1..400),
+    ) {
+        let (_, space) = guest(MIB / 2, budget * 0x1000);
+        let seat = Seat::new(&space, Cpu::new(0).unwrap());
+        let mut model = std::collections::HashMap::new();
+        for (what, page, value) in steps {
+            let at = page * 0x1000;
+            match what {
+                0..=3 => { store_page(&seat, 0, at, u64::from(value)); model.insert(page, u64::from(value)); }
+                7 if value % 8 == 0 => { seat.with_cpu(|space, cpu| space.empty(cpu)); model.clear(); }
+                6 => {
+                    let to = at + u64::from(value % 4) * 0x1000;
+                    seat.with_cpu(|space, cpu| space.unmap(cpu, GuestReal::new(at), GuestReal::new(to)));
+                    for gone in page..to / 0x1000 { model.remove(&gone); }
+                }
+                _ => match model.get(&page) {
+                    Some(seed) => check_page(&seat, 0, at, *seed),
+                    None => {
+                        let host = reach(&seat, 0, at, Access::Read).unwrap();
+                        prop_assert_eq!(seat.space().memory().hardware.arena().read_u64(host), 0);
+                    }
+                },
+            }
+        }
+        for (page, seed) in model {
+            check_page(&seat, 0, page * 0x1000, seed);
+        }
+    }
+}
