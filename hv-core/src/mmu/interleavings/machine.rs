@@ -1,6 +1,6 @@
 //! The smallest machine that the fault path runs on.
 
-use crate::mmu::{Flush, Frame, FramePool, Granule, Hardware, Memory, SlotSpec, Source, Space};
+use crate::mmu::{Flush, Frame, FramePool, Hardware, Memory, SlotSpec, Source, Space};
 use crate::sync::AtomicU64;
 use loom::cell::UnsafeCell;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
@@ -9,7 +9,7 @@ use ppc64_arch::radix::Level;
 /// Where host memory begins.
 const BASE: u64 = 0x20_0000;
 /// Frames of 4 KiB; the first holds the image.
-const FRAMES: usize = 8;
+const FRAMES: usize = 10;
 /// What the image's page says.
 pub const IMAGE: u64 = 0x1111;
 
@@ -17,10 +17,12 @@ static PAGES: Level = Level { shift: 12, bits: 1, leaf: Some(LeafSize::Size4K), 
 /// Two levels of two entries: 16 KiB of guest real addresses.
 static TOP: Level = Level { shift: 13, bits: 1, leaf: None, below: &[&PAGES] };
 
-/// One frame: two doublewords if it is a table, one word of contents if it is a page.
+const PAGE: usize = LeafSize::Size4K.bytes() as usize;
+
+/// One frame: two doublewords if it is a table, contents in one cell if it is a page.
 struct Page {
     words: [AtomicU64; 2],
-    contents: UnsafeCell<u64>,
+    contents: UnsafeCell<Box<[u8; PAGE]>>,
 }
 
 /// Host memory. Flushes do nothing: no translation is cached.
@@ -38,14 +40,18 @@ impl Model {
         &self.pages[((at.raw() - BASE) / LeafSize::Size4K.bytes()) as usize]
     }
 
-    fn set(&self, at: HostReal, value: u64) {
+    /// Where the bytes at `at` are; loom sees a write to their frame.
+    fn to_write(&self, at: HostReal) -> *mut u8 {
+        let offset = (at.raw() % PAGE as u64) as usize;
         // SAFETY: 1. loom checks that nobody else is at the cell.
-        self.page(at).contents.with_mut(|contents| unsafe { *contents = value });
+        self.page(at).contents.with_mut(|contents| unsafe { (*contents).as_mut_ptr().add(offset) })
     }
 
-    fn get(&self, at: HostReal) -> u64 {
+    /// The same for a read.
+    fn to_read(&self, at: HostReal) -> *const u8 {
+        let offset = (at.raw() % PAGE as u64) as usize;
         // SAFETY: 1. loom checks that nobody writes the cell.
-        self.page(at).contents.with(|contents| unsafe { *contents })
+        self.page(at).contents.with(|contents| unsafe { (*contents).as_ptr().add(offset) })
     }
 }
 
@@ -53,31 +59,43 @@ impl Model {
 unsafe impl Hardware for Model {
     unsafe fn entries(&self, table: HostReal, count: usize) -> &[AtomicU64] {
         // Whoever follows a link to a table has to see it zeroed: loom finds a race if the link did not order that.
-        let _zeroed = self.get(table);
+        let _zeroed = self.to_read(table);
         &self.page(table).words[..count]
     }
 
     unsafe fn zero(&self, at: HostReal, _bytes: u64) {
-        self.set(at, 0);
+        // SAFETY: 1. A frame has that many bytes.
+        unsafe { self.to_write(at).write_bytes(0, PAGE) };
         for word in &self.page(at).words {
             word.store(0, crate::sync::Ordering::Relaxed);
         }
     }
 
     unsafe fn copy(&self, to: HostReal, from: HostReal, _bytes: u64) {
-        self.set(to, self.get(from));
+        // SAFETY: 1. Two frames, which do not overlap.
+        unsafe { self.to_write(to).copy_from_nonoverlapping(self.to_read(from), PAGE) };
     }
 
     unsafe fn make_executable(&self, _at: HostReal, _bytes: u64) {}
 
     unsafe fn read(&self, at: HostReal, into: &mut [u8]) {
-        into.copy_from_slice(&self.get(at).to_le_bytes()[..into.len()]);
+        // SAFETY: 1. The range lies in one frame.
+        unsafe { into.as_mut_ptr().copy_from_nonoverlapping(self.to_read(at), into.len()) };
     }
 
     unsafe fn write(&self, at: HostReal, from: &[u8]) {
-        let mut bytes = [0; 8];
-        bytes[..from.len()].copy_from_slice(from);
-        self.set(at, u64::from_le_bytes(bytes));
+        // SAFETY: 1. The range lies in one frame.
+        unsafe { self.to_write(at).copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+    }
+
+    unsafe fn bytes(&self, at: HostReal, bytes: usize) -> &[u8] {
+        // SAFETY: 1. The range lies in one frame. 2. The caller has it to itself.
+        unsafe { core::slice::from_raw_parts(self.to_read(at), bytes) }
+    }
+
+    unsafe fn bytes_mut(&self, at: HostReal, bytes: usize) -> &mut [u8] {
+        // SAFETY: 1. and 2. as above.
+        unsafe { core::slice::from_raw_parts_mut(self.to_write(at), bytes) }
     }
 
     fn flush(&self, _what: Flush) {}
@@ -87,14 +105,15 @@ unsafe impl Hardware for Model {
 
 /// A machine and a guest with two pages of zeros at 0 and one page of an image at 0x2000, leaked: a model's run is short.
 pub fn guest() -> &'static Space<'static, Model> {
-    let page = |_| Page { words: core::array::from_fn(|_| AtomicU64::new(0)), contents: UnsafeCell::new(0xdead) };
+    let page = |_| Page { words: core::array::from_fn(|_| AtomicU64::new(0)), contents: UnsafeCell::new(Box::new([0xdd; PAGE])) };
     let hardware = Model { pages: (0..FRAMES).map(page).collect() };
-    hardware.set(HostReal::new(BASE), IMAGE);
+    // SAFETY: 1. The image's frame is of no use to anybody yet.
+    unsafe { hardware.write(HostReal::new(BASE), &IMAGE.to_le_bytes()) };
     let pool = FramePool::new(HostReal::new(BASE), Vec::leak(vec![Default::default()]));
     // SAFETY: 1. The model's frames but the image's are given once.
     unsafe { pool.give(HostReal::new(BASE + 0x1000), HostReal::new(BASE + 0x1000 * FRAMES as u64)) };
     let memory = Box::leak(Box::new(Memory { hardware, pool }));
-    let space = Space::with_geometry(memory, 1, Granule::Fixed(LeafSize::Size4K), &TOP).expect("a root");
+    let space = Space::with_budget(memory, 1, &TOP, 0x1000 * FRAMES as u64).expect("a root");
     let image = Source::Image { at: HostReal::new(BASE), bytes: 0x1000 };
     for (base, bytes, source) in [(0, 0x2000, Source::Zero), (0x2000, 0x1000, image)] {
         let spec = SlotSpec { base: GuestReal::new(base), bytes, source, read_only: false };

@@ -2,6 +2,7 @@
 
 use super::machine::{FREE_AT_FIRST, IMAGE, Model, guest, touch_all_free};
 use crate::mmu::audit::Audit;
+use crate::mmu::reclaim::reclaim;
 use crate::mmu::stats::{Pages, Stats};
 use crate::mmu::{Access, AccessError, Cpu, Resolution, Seat, Space, StorageFault};
 use ppc64_arch::addr::{EffAddr, GuestReal};
@@ -53,6 +54,7 @@ fn add(sum: &mut Stats, more: &Stats) {
 fn check_books(seat: &Seat<'_, 'static, Model>) {
     let audit = Audit::of(seat.space());
     assert_eq!((audit.transit, audit.broken), (0, 0));
+    assert_eq!(seat.space().store().expect("a store").held().pages, audit.stored);
     seat.with_cpu(|_, cpu| {
         let mut live: Pages = cpu.stats.made;
         live.subtract(&cpu.stats.unmapped);
@@ -182,5 +184,66 @@ fn a_frame_that_the_hypervisor_reads_is_not_freed_under_it() {
             });
         },
         nothing,
+    );
+}
+
+/// Ages a page, or puts it into the store if it has been aged and not used since.
+fn take_pages_out(seat: &Seat<'_, 'static, Model>) {
+    seat.with_cpu(|space, cpu| reclaim(space, cpu));
+}
+
+fn stored_page(seat: &Seat<'_, 'static, Model>) {
+    seat.write(GuestReal::new(ZERO_PAGE), &7u64.to_le_bytes()).expect("a page");
+    take_pages_out(seat);
+    assert_eq!(Audit::of(seat.space()).stored, 1);
+}
+
+#[test]
+fn a_write_of_the_hypervisors_is_not_lost_to_a_page_out() {
+    every_order(
+        2,
+        |seat| fault(seat, ZERO_PAGE, Access::Write),
+        |seat| seat.write(GuestReal::new(ZERO_PAGE), &7u64.to_le_bytes()).expect("a page"),
+        take_pages_out,
+        |seat| assert_eq!(read(seat, ZERO_PAGE), 7),
+    );
+}
+
+#[test]
+fn two_faults_on_a_stored_page_bring_it_back_once() {
+    every_order(
+        2,
+        stored_page,
+        |seat| fault(seat, ZERO_PAGE, Access::Read),
+        |seat| fault(seat, ZERO_PAGE, Access::Write),
+        |seat| {
+            assert_eq!(Audit::of(seat.space()).stored, 0);
+            assert_eq!(read(seat, ZERO_PAGE), 7);
+        },
+    );
+}
+
+#[test]
+fn a_page_that_left_and_came_back_and_left_again_is_not_mistaken_for_the_first_one() {
+    every_order(
+        2,
+        stored_page,
+        |seat| fault(seat, ZERO_PAGE, Access::Read),
+        |seat| {
+            seat.write(GuestReal::new(ZERO_PAGE), &8u64.to_le_bytes()).expect("a page");
+            take_pages_out(seat);
+        },
+        |seat| assert_eq!(read(seat, ZERO_PAGE), 8),
+    );
+}
+
+#[test]
+fn emptying_a_guest_forgets_its_stored_pages_once() {
+    every_order(
+        2,
+        stored_page,
+        |seat| fault(seat, ZERO_PAGE, Access::Read),
+        |seat| seat.with_cpu(|space, cpu| space.empty(cpu)),
+        |seat| assert!([0, 7].contains(&read(seat, ZERO_PAGE))),
     );
 }

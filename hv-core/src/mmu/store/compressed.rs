@@ -16,8 +16,8 @@ use crate::sync::Lock;
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use ppc64_arch::addr::{HostReal, LeafSize};
 
-/// What is compressed at a time.
-const PIECE: usize = LeafSize::Size4K.bytes() as usize;
+/// What is compressed at a time. A model's page is its first few words: its stacks are small.
+const PIECE: usize = if cfg!(loom) { 64 } else { LeafSize::Size4K.bytes() as usize };
 const WORST: usize = get_maximum_output_size(PIECE);
 /// Bits of a generation.
 const GENERATION: u32 = 0xf_ffff;

@@ -13,7 +13,7 @@ mod fragments;
 mod origin;
 
 pub use compressed::{Compressed, Held, Reader};
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(in crate::mmu) use origin::SlotOrigin;
 pub use origin::{Image, Origin, Zero};
 
