@@ -58,6 +58,9 @@ pub struct RunArgs {
     /// Write the hypervisor's counters to a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,
+    /// A hypervisor that was built before, as ELF [default: build it now]
+    #[arg(long, value_name = "FILE")]
+    pub hypervisor: Option<PathBuf>,
     /// Wait for a debugger on port 1234 before the first instruction
     #[arg(long)]
     pub gdb: bool,

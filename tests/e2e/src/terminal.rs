@@ -18,7 +18,8 @@ pub fn cases() -> Vec<Case> {
 fn shell(setting: &Setting) -> Result<String> {
     let (mut pty, pts) = open()?;
     pty.resize(Size::new(25, 100))?;
-    let mut child = Command::new(&setting.tool).args(["run", "--timeout", "300"]).spawn(pts)?;
+    let command = Command::new(&setting.tool).args(["run", "--timeout", "300", "--hypervisor"]);
+    let mut child = command.arg(&setting.hypervisor).spawn(pts)?;
     let mut seen = String::new();
     let talked = talk(&mut pty, &mut seen);
     let left = talked.with_context(|| format!("on the terminal:\n{seen}"));
