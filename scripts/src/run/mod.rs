@@ -20,7 +20,7 @@ use input::Guest;
 use log::{Gathered, Words};
 use outcome::Went;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{IsTerminal, Write, stdin};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,7 +141,7 @@ fn start_logged(machine: &Machine, args: &RunArgs, words: &Words, files: &LogFil
 /// Starts QEMU and waits for it, at most as long as was asked for.
 fn start(machine: &Machine, args: &RunArgs) -> Result<Went> {
     let _restored = terminal::Terminal::remember();
-    let limit = args.timeout.unwrap_or(if args.is_interactive() { INTERACTIVE_LIMIT } else { BATCH_LIMIT });
+    let limit = args.timeout.unwrap_or_else(|| default_limit(args));
     let dir = tempfile::tempdir()?;
     let socket = dir.path().join("monitor");
     let mut command = machine.command();
@@ -156,6 +156,14 @@ fn start(machine: &Machine, args: &RunArgs) -> Result<Went> {
         over.store(true, Ordering::Release);
         Ok(Went::of(status?, listener.join().unwrap_or(false)))
     })
+}
+
+/// A person may take a day; what runs unattended must end.
+fn default_limit(args: &RunArgs) -> Duration {
+    match args.is_interactive() && stdin().is_terminal() {
+        true => INTERACTIVE_LIMIT,
+        false => BATCH_LIMIT,
+    }
 }
 
 fn report(args: &RunArgs, files: &LogFiles, went: Went, gathered: &Gathered) -> Result<Code> {
