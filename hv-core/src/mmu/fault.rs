@@ -23,7 +23,7 @@ use super::slot::{Found, SlotView};
 use super::space::Space;
 use super::stats::{Made, Outcome, Reason};
 use super::walk::{Place, Seen};
-use ppc64_arch::addr::{GuestReal, LeafSize};
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::entry::Recorded;
 use ppc64_arch::radix::{Entry, Leaf, Level, Rights, Table};
 
@@ -32,6 +32,9 @@ const SPECULATIVE_ATTEMPTS: u32 = 4;
 /// Attempts with the lock before the guest is sent to try again. Only lost races make one fail there, each of which is somebody
 /// else's success, so this is a bound on waiting and not on correctness.
 const SERIALISED_ATTEMPTS: u32 = 64;
+
+/// Entries of a table, aligned, that one fault on a shared image page fills: 64 KiB of 4 KiB pages.
+const AROUND: usize = 16;
 
 /// What is to be resolved: the checked part of a [`StorageFault`](super::StorageFault), or an access of the hypervisor's own.
 #[derive(Clone, Copy, Debug)]
@@ -202,9 +205,7 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
         if self.request.access != Access::Write
             && let Some(image) = self.slot.shared_frame(self.request.at, size)
         {
-            let rights = Rights::READ.union(Rights::EXECUTE);
-            let leaf = Leaf::new(image, rights, Recorded::REFERENCED).with_software(Made::Shared.bits());
-            return Some((Page::Shared(leaf), Made::Shared));
+            return Some((Page::Shared(shared_leaf(image)), Made::Shared));
         }
         let (frame, made) = self.private_frame(size)?;
         Some((Page::Private(frame), made))
@@ -235,6 +236,9 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
             Commit::Same => {
                 page.into_entry();
                 self.cpu.stats.made.add(made, size);
+                if made == Made::Shared {
+                    self.share_around(seen.place, size);
+                }
                 Attempt::resumed(Outcome::Installed)
             }
             Commit::NotSame(theirs) => {
@@ -244,6 +248,23 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
             Commit::Retry => {
                 self.discard_page(page);
                 Attempt::Again(Reason::Detached)
+            }
+        }
+    }
+
+    /// Maps the neighbours of an image page that was just mapped: they need no frame and no copy, only an entry, while a fault of their own costs an exit. Entries that
+    /// hold anything already are left alone, and a race that is lost is somebody else's page.
+    #[cold]
+    fn share_around(&mut self, place: Place<'w>, size: LeafSize) {
+        for neighbour in place.neighbours(self.request.at, AROUND) {
+            let (at, seen) = neighbour;
+            if !matches!(seen.entry, Entry::Absent(absent) if matches!(State::decode(absent), State::Empty { .. })) {
+                continue;
+            }
+            let Some(image) = self.slot.shared_frame(at, size) else { continue };
+            if commit(seen, Next::Exactly(Entry::Leaf(shared_leaf(image)))) == Commit::Same {
+                self.cpu.stats.made.add(Made::Shared, size);
+                self.cpu.stats.around += 1;
             }
         }
     }
@@ -342,6 +363,12 @@ impl<'w> Step<'w> {
         let place = unsafe { Place::in_table(&work.space.memory().hardware, table.base(), level, work.request.at) };
         Self::Down(place.look())
     }
+}
+
+/// The leaf that maps a page of an image as it is.
+#[inline]
+const fn shared_leaf(image: HostReal) -> Leaf {
+    Leaf::new(image, Rights::READ.union(Rights::EXECUTE), Recorded::REFERENCED).with_software(Made::Shared.bits())
 }
 
 /// What is about to be installed.

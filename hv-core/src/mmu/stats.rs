@@ -163,6 +163,8 @@ pub struct Stats {
     pub tables_made: u64,
     /// Tables that became frames again.
     pub tables_freed: u64,
+    /// Image pages mapped beside the one that was touched.
+    pub around: u64,
     /// Frames prepared for a race that was lost.
     pub discarded: u64,
     /// Flushes asked of the hardware.
