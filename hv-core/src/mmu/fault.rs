@@ -214,9 +214,14 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
     /// A frame of the guest's own with what belongs there.
     #[inline]
     fn private_frame(&mut self, size: LeafSize) -> Option<(Frame, Made)> {
+        self.private_frame_at(self.request.at, size)
+    }
+
+    #[inline]
+    fn private_frame_at(&mut self, at: GuestReal, size: LeafSize) -> Option<(Frame, Made)> {
         let memory = self.space.memory();
         let mut frame = self.cpu.frames.take(&memory.pool, size)?;
-        let Some((from, bytes)) = self.slot.image_part(self.request.at, size) else {
+        let Some((from, bytes)) = self.slot.image_part(at, size) else {
             frame.zero(&memory.hardware);
             return Some((frame, Made::Zero));
         };
@@ -236,8 +241,10 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
             Commit::Same => {
                 page.into_entry();
                 self.cpu.stats.made.add(made, size);
-                if made == Made::Shared {
-                    self.share_around(seen.place, size);
+                match made {
+                    Made::Shared => self.share_around(seen.place, size),
+                    Made::Zero | Made::Copied if size == LeafSize::Size4K => self.go_ahead(seen.place),
+                    Made::Zero | Made::Copied => {}
                 }
                 Attempt::resumed(Outcome::Installed)
             }
@@ -267,6 +274,37 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
                 self.cpu.stats.around += 1;
             }
         }
+    }
+
+    /// Makes the pages behind one that was just made, as many as the CPU's stream of faults deserves, up to the first entry that holds anything or the end
+    /// of the table or slot.
+    #[inline]
+    fn go_ahead(&mut self, place: Place<'w>) {
+        let ahead = self.cpu.stream.ahead(self.request.at);
+        if ahead != 0 {
+            let made =
+                place.following(self.request.at, ahead as usize).take_while(|next| self.make_ahead(*next)).count();
+            self.cpu.stream.made(made as u32);
+        }
+    }
+
+    /// Makes one page ahead; false if there is no reason to go on.
+    #[cold]
+    fn make_ahead(&mut self, (at, seen): (GuestReal, Seen<'w>)) -> bool {
+        let empty = matches!(seen.entry, Entry::Absent(absent) if matches!(State::decode(absent), State::Empty { .. }));
+        if !empty || !self.slot.holds_block(at, LeafSize::Size4K) {
+            return false;
+        }
+        let Some((frame, made)) = self.private_frame_at(at, LeafSize::Size4K) else { return false };
+        let leaf = self.private_leaf(&frame, made);
+        if commit(seen, Next::Exactly(Entry::Leaf(leaf))) != Commit::Same {
+            self.discard(frame);
+            return false;
+        }
+        let _owned_by_entry = frame.into_entry();
+        self.cpu.stats.made.add(made, LeafSize::Size4K);
+        self.cpu.stats.ahead += 1;
+        true
     }
 
     /// Replaces a shared page by a copy of it: break before make, since another frame will stand there.

@@ -8,6 +8,7 @@ use super::request::{Access, Reflect, Resolution, StorageFault};
 use super::slot::Found;
 use super::space::Space;
 use super::stats::Stats;
+use super::stream::Stream;
 use crate::sync::relax;
 use core::cell::RefCell;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
@@ -24,6 +25,8 @@ pub struct Cpu {
     id: usize,
     /// The slot that the last fault fell into.
     pub(super) hint: usize,
+    /// Where its faults seem to be going.
+    pub(super) stream: Stream,
     /// Its frames.
     pub frames: FrameCache,
     /// What it counted.
@@ -34,7 +37,13 @@ impl Cpu {
     /// CPU number `id`, or `None` if that is not below [`MAX_CPUS`]. No two CPUs share a number.
     #[must_use]
     pub fn new(id: usize) -> Option<Self> {
-        (id < MAX_CPUS).then(|| Self { id, hint: 0, frames: FrameCache::new(), stats: Stats::default() })
+        (id < MAX_CPUS).then(|| Self {
+            id,
+            hint: 0,
+            stream: Stream::default(),
+            frames: FrameCache::new(),
+            stats: Stats::default(),
+        })
     }
 
     /// Its number.

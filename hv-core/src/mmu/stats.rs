@@ -165,6 +165,8 @@ pub struct Stats {
     pub tables_freed: u64,
     /// Image pages mapped beside the one that was touched.
     pub around: u64,
+    /// Pages made ahead of faults that walk upwards.
+    pub ahead: u64,
     /// Frames prepared for a race that was lost.
     pub discarded: u64,
     /// Flushes asked of the hardware.

@@ -47,6 +47,14 @@ impl<'a> Place<'a> {
             .map(move |(index, cell)| (GuestReal::new(base + index as u64 * span), Self { cell, ..self }.look()))
     }
 
+    /// Up to `many` entries of this table behind `at`'s, which this is: each with the address of its first byte, and what stands there when it is come to.
+    pub fn following(self, at: GuestReal, many: usize) -> impl Iterator<Item = (GuestReal, Seen<'a>)> {
+        let (span, first) = (self.level.entry_span(), self.level.index(at.raw()) + 1);
+        let base = (at.raw() & !(span - 1)).wrapping_add(span);
+        let cells = self.table[first..].iter().take(many).enumerate();
+        cells.map(move |(index, cell)| (GuestReal::new(base + index as u64 * span), Self { cell, ..self }.look()))
+    }
+
     /// What stands there now.
     #[inline]
     pub fn look(self) -> Seen<'a> {
