@@ -34,6 +34,8 @@ fn faults(stats: &Stats) {
     });
     stats.for_each_retry(|reason, value| defmt::println!("stat retry.{=str} {=u64}", reason, value));
     stat("fault.discarded", stats.discarded);
+    stat("fault.around", stats.around);
+    stat("fault.ahead", stats.ahead);
     stat("flush.asked", stats.flushes);
 }
 

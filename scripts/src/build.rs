@@ -6,7 +6,7 @@ use crate::ui::Step;
 use crate::{exit, paths, proc};
 use anyhow::{Context, Result};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The target of everything bare-metal, described by a JSON file of this name.
@@ -19,6 +19,12 @@ pub struct Hypervisor {
 }
 
 impl Hypervisor {
+    /// One that was built before.
+    pub fn read(elf_path: &Path) -> Result<Self> {
+        let elf = fs::read(elf_path).with_context(|| format!("cannot read the hypervisor {}", elf_path.display()))?;
+        Ok(Self { elf_path: elf_path.into(), elf })
+    }
+
     /// The flat image for `-bios`, under a name made of its contents.
     pub fn flat(&self) -> Result<PathBuf> {
         self.keep("bin", &flat::flatten(&self.elf)?)
@@ -43,9 +49,7 @@ pub fn hypervisor() -> Result<Hypervisor> {
     let step = Step::new("build the hypervisor");
     cargo(&mut bare("build", &["-p", "platform"])?)?;
     drop(step);
-    let elf_path = paths::target().join(BARE).join("release/samewise");
-    let elf = fs::read(&elf_path).with_context(|| format!("cannot read {}", elf_path.display()))?;
-    Ok(Hypervisor { elf_path, elf })
+    Hypervisor::read(&paths::target().join(BARE).join("release/samewise"))
 }
 
 /// Builds the bare-metal guest that does what a guest must not.

@@ -17,15 +17,15 @@ use super::absent::State;
 use super::commit::{Commit, Next, abort_transit, commit, finish_transit};
 use super::frame::Frame;
 use super::hardware::{Flush, Hardware};
+use super::reclaim::reclaim;
 use super::request::{Access, Reflect, Resolution, Ticket};
 use super::seat::Cpu;
 use super::slot::{Found, SlotView};
-use super::reclaim::reclaim;
 use super::space::Space;
 use super::stats::{Made, Outcome, Reason};
 use super::store::{Handle, Origin};
 use super::walk::{Place, Seen};
-use ppc64_arch::addr::{GuestReal, LeafSize};
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::entry::Recorded;
 use ppc64_arch::radix::{Entry, Leaf, Level, Rights, Table};
 
@@ -34,6 +34,9 @@ const SPECULATIVE_ATTEMPTS: u32 = 4;
 /// Attempts with the lock before the guest is sent to try again. Only lost races make one fail there, each of which is somebody
 /// else's success, so this is a bound on waiting and not on correctness.
 const SERIALISED_ATTEMPTS: u32 = 64;
+
+/// Entries of a table, aligned, that one fault on a shared image page fills: 64 KiB of 4 KiB pages.
+const AROUND: usize = 16;
 
 /// What is to be resolved: the checked part of a [`StorageFault`](super::StorageFault), or an access of the hypervisor's own.
 #[derive(Clone, Copy, Debug)]
@@ -206,9 +209,7 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
         if self.request.access != Access::Write
             && let Some(image) = self.slot.origin().share(self.request.at, size)
         {
-            let rights = Rights::READ.union(Rights::EXECUTE);
-            let leaf = Leaf::new(image, rights, Recorded::REFERENCED).with_software(Made::Shared.bits());
-            return Some((Page::Shared(leaf), Made::Shared));
+            return Some((Page::Shared(shared_leaf(image)), Made::Shared));
         }
         let (frame, made) = self.private_frame(size)?;
         Some((Page::Private(frame), made))
@@ -217,8 +218,13 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
     /// A frame of the guest's own with what belongs there.
     #[inline]
     fn private_frame(&mut self, size: LeafSize) -> Option<(Frame, Made)> {
+        self.private_frame_at(self.request.at, size)
+    }
+
+    #[inline]
+    fn private_frame_at(&mut self, at: GuestReal, size: LeafSize) -> Option<(Frame, Made)> {
         let mut frame = self.space.take(self.cpu, size)?;
-        let made = self.slot.origin().fill(&self.space.memory().hardware, self.request.at, &mut frame);
+        let made = self.slot.origin().fill(&self.space.memory().hardware, at, &mut frame);
         Some((frame, made))
     }
 
@@ -233,6 +239,11 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
             Commit::Same => {
                 page.into_entry();
                 self.cpu.stats.made.add(made, size);
+                match made {
+                    Made::Shared => self.share_around(seen.place, size),
+                    Made::Zero | Made::Copied if size == LeafSize::Size4K => self.go_ahead(seen.place),
+                    Made::Zero | Made::Copied => {}
+                }
                 Attempt::resumed(Outcome::Installed)
             }
             Commit::NotSame(theirs) => {
@@ -244,6 +255,54 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
                 Attempt::Again(Reason::Detached)
             }
         }
+    }
+
+    /// Maps the neighbours of an image page that was just mapped: they need no frame and no copy, only an entry, while a fault of their own costs an exit. Entries that
+    /// hold anything already are left alone, and a race that is lost is somebody else's page.
+    #[cold]
+    fn share_around(&mut self, place: Place<'w>, size: LeafSize) {
+        for neighbour in place.neighbours(self.request.at, AROUND) {
+            let (at, seen) = neighbour;
+            if !matches!(seen.entry, Entry::Absent(absent) if matches!(State::decode(absent), State::Empty { .. })) {
+                continue;
+            }
+            let Some(image) = self.slot.origin().share(at, size) else { continue };
+            if commit(seen, Next::Exactly(Entry::Leaf(shared_leaf(image)))) == Commit::Same {
+                self.cpu.stats.made.add(Made::Shared, size);
+                self.cpu.stats.around += 1;
+            }
+        }
+    }
+
+    /// Makes the pages behind one that was just made, as many as the CPU's stream of faults deserves, up to the first entry that holds anything or the end
+    /// of the table or slot.
+    #[inline]
+    fn go_ahead(&mut self, place: Place<'w>) {
+        let ahead = self.cpu.stream.ahead(self.request.at);
+        if ahead != 0 {
+            let made =
+                place.following(self.request.at, ahead as usize).take_while(|next| self.make_ahead(*next)).count();
+            self.cpu.stream.made(made as u32);
+        }
+    }
+
+    /// Makes one page ahead; false if there is no reason to go on.
+    #[cold]
+    fn make_ahead(&mut self, (at, seen): (GuestReal, Seen<'w>)) -> bool {
+        let empty = matches!(seen.entry, Entry::Absent(absent) if matches!(State::decode(absent), State::Empty { .. }));
+        if !empty || !self.slot.holds_block(at, LeafSize::Size4K) {
+            return false;
+        }
+        let Some((frame, made)) = self.private_frame_at(at, LeafSize::Size4K) else { return false };
+        let leaf = self.private_leaf(&frame, made);
+        if commit(seen, Next::Exactly(Entry::Leaf(leaf))) != Commit::Same {
+            self.discard(frame);
+            return false;
+        }
+        let _owned_by_entry = frame.into_entry();
+        self.cpu.stats.made.add(made, LeafSize::Size4K);
+        self.cpu.stats.ahead += 1;
+        true
     }
 
     /// Replaces a shared page by a copy of it: break before make, since another frame will stand there.
@@ -374,6 +433,12 @@ impl<'w> Step<'w> {
         let place = unsafe { Place::in_table(&work.space.memory().hardware, table.base(), level, work.request.at) };
         Self::Down(place.look())
     }
+}
+
+/// The leaf that maps a page of an image as it is.
+#[inline]
+const fn shared_leaf(image: HostReal) -> Leaf {
+    Leaf::new(image, Rights::READ.union(Rights::EXECUTE), Recorded::REFERENCED).with_software(Made::Shared.bits())
 }
 
 /// What is about to be installed.

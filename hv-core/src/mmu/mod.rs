@@ -41,6 +41,7 @@
 //! | [`walk`], [`commit`] | look without locks; compare and swap |
 //! | [`unlink`] | what was taken out of a table: flush it, then free it |
 //! | [`fault`] | the path that all this is for |
+//! | [`stream`] | how far to go ahead of faults that walk upwards |
 //! | [`space`] | one guest's memory: slots, root, mutations |
 //! | [`seat`] | one CPU at one space: faults and the hypervisor's own accesses |
 //! | [`stats`], [`audit`] | counted on the way; counted by walking |
@@ -63,6 +64,7 @@ pub mod slot;
 pub mod space;
 pub mod stats;
 pub mod store;
+mod stream;
 pub mod unlink;
 pub mod walk;
 

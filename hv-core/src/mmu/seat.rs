@@ -10,6 +10,7 @@ use super::slot::Found;
 use super::space::Space;
 use super::stats::Stats;
 use super::store::Reader;
+use super::stream::Stream;
 use crate::sync::relax;
 use core::cell::RefCell;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
@@ -30,6 +31,8 @@ pub struct Cpu {
     pub(super) purse: Purse,
     /// Where it compresses.
     pub(super) buffer: Reader,
+    /// Where its faults seem to be going.
+    pub(super) stream: Stream,
     /// Its frames.
     pub frames: FrameCache,
     /// What it counted.
@@ -45,6 +48,7 @@ impl Cpu {
             hint: 0,
             purse: Purse::default(),
             buffer: Reader::default(),
+            stream: Stream::default(),
             frames: FrameCache::new(),
             stats: Stats::default(),
         })

@@ -361,7 +361,8 @@ impl SlotView {
         }
     }
 
-    fn holds_block(&self, block: GuestReal, size: LeafSize) -> bool {
+    /// Whether a whole block lies in the slot.
+    pub(super) fn holds_block(&self, block: GuestReal, size: LeafSize) -> bool {
         // No overflow: both lie below the tree's limit, and a block never ends above it.
         self.base <= block.raw() && block.raw() + size.bytes() <= self.end
     }

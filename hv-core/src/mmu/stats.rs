@@ -166,6 +166,10 @@ pub struct Stats {
     pub tables_made: u64,
     /// Tables that became frames again.
     pub tables_freed: u64,
+    /// Image pages mapped beside the one that was touched.
+    pub around: u64,
+    /// Pages made ahead of faults that walk upwards.
+    pub ahead: u64,
     /// Frames prepared for a race that was lost.
     pub discarded: u64,
     /// Pages that went to the store.

@@ -79,7 +79,12 @@ fn free_entry<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, entry: Entry, le
 }
 
 /// Frees a table that nothing points at any more. Each entry becomes *detached* first, so that a swap that was on its way would fail.
-fn free_table<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, base: ppc64_arch::addr::HostReal, level: &'static Level) {
+fn free_table<H: Hardware>(
+    space: &Space<'_, H>,
+    cpu: &mut Cpu,
+    base: ppc64_arch::addr::HostReal,
+    level: &'static Level,
+) {
     for index in 0..level.entries() as u64 {
         let at = GuestReal::new(index << level.shift);
         // SAFETY: 1. The table is unlinked and ours until it is given back below.

@@ -12,6 +12,7 @@ use ppc64_arch::radix::{Entry, Level};
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     cell: &'a AtomicU64,
+    table: &'a [AtomicU64],
     /// The level of the table that it stands in.
     pub level: &'static Level,
 }
@@ -29,8 +30,29 @@ impl<'a> Place<'a> {
         at: GuestReal,
     ) -> Self {
         // SAFETY: 1. The caller vouches for the table.
-        let entries = unsafe { hardware.entries(table, level.entries()) };
-        Self { cell: &entries[level.index(at.raw())], level }
+        let table = unsafe { hardware.entries(table, level.entries()) };
+        Self { cell: &table[level.index(at.raw())], table, level }
+    }
+
+    /// The other entries of the aligned group of `many` in this table that holds `at`'s, which this is: each with the address of its first
+    /// byte, and what stands there.
+    pub fn neighbours(self, at: GuestReal, many: usize) -> impl Iterator<Item = (GuestReal, Seen<'a>)> {
+        let (span, own) = (self.level.entry_span(), self.level.index(at.raw()));
+        let many = many.min(self.table.len());
+        let first = own & !(many - 1);
+        let base = (at.raw() & !(span - 1)).wrapping_sub((own - first) as u64 * span);
+        let group = self.table[first..first + many].iter().enumerate();
+        group
+            .filter(move |(index, _)| first + index != own)
+            .map(move |(index, cell)| (GuestReal::new(base + index as u64 * span), Self { cell, ..self }.look()))
+    }
+
+    /// Up to `many` entries of this table behind `at`'s, which this is: each with the address of its first byte, and what stands there when it is come to.
+    pub fn following(self, at: GuestReal, many: usize) -> impl Iterator<Item = (GuestReal, Seen<'a>)> {
+        let (span, first) = (self.level.entry_span(), self.level.index(at.raw()) + 1);
+        let base = (at.raw() & !(span - 1)).wrapping_add(span);
+        let cells = self.table[first..].iter().take(many).enumerate();
+        cells.map(move |(index, cell)| (GuestReal::new(base + index as u64 * span), Self { cell, ..self }.look()))
     }
 
     /// What stands there now.

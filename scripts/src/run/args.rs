@@ -46,7 +46,7 @@ pub struct RunArgs {
     /// How the hypervisor is started [default: bios, or vof for raw kernels]
     #[arg(long, value_enum)]
     pub firmware: Option<Firmware>,
-    /// End the run after so many seconds [default: 600, or a day when interactive]
+    /// End the run after so many seconds [default: 600, or a day for a shell on a terminal]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, overrides_with = "timeout")]
     pub timeout: Option<Duration>,
     /// Run these shell commands in the guest and power off, instead of giving a shell
@@ -58,6 +58,9 @@ pub struct RunArgs {
     /// Write the hypervisor's counters to a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,
+    /// A hypervisor that was built before, as ELF [default: build it now]
+    #[arg(long, value_name = "FILE")]
+    pub hypervisor: Option<PathBuf>,
     /// Wait for a debugger on port 1234 before the first instruction
     #[arg(long)]
     pub gdb: bool,

@@ -3,6 +3,7 @@
 pub mod args;
 mod input;
 mod log;
+mod monitor;
 mod outcome;
 mod records;
 mod table;
@@ -19,17 +20,15 @@ use input::Guest;
 use log::{Gathered, Words};
 use outcome::Went;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{IsTerminal, Write, stdin};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const BATCH_LIMIT: Duration = Duration::from_secs(600);
 const INTERACTIVE_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
-/// What QEMU says when it is left with Ctrl-A X.
-const LEFT: &str = "QEMU: Terminated";
 
 /// A run whose files are all there.
 pub struct Prepared {
@@ -76,7 +75,7 @@ pub fn prepare(args: &RunArgs) -> Result<Prepared> {
         let machine = Machine { memory: args.memory, ..machine(args, &guest, boot, None)? };
         return Ok(Prepared { machine, guest, logged: None });
     }
-    let hypervisor = build::hypervisor()?;
+    let hypervisor = args.hypervisor.as_deref().map_or_else(build::hypervisor, Hypervisor::read)?;
     let files = LogFiles::new(args)?;
     let machine = under_hypervisor(args, &guest, &hypervisor, &files)?;
     let words = Words::read(&hypervisor.elf, &paths::root())?;
@@ -142,24 +141,29 @@ fn start_logged(machine: &Machine, args: &RunArgs, words: &Words, files: &LogFil
 /// Starts QEMU and waits for it, at most as long as was asked for.
 fn start(machine: &Machine, args: &RunArgs) -> Result<Went> {
     let _restored = terminal::Terminal::remember();
-    let limit = args.timeout.unwrap_or(if args.is_interactive() { INTERACTIVE_LIMIT } else { BATCH_LIMIT });
+    let limit = args.timeout.unwrap_or_else(|| default_limit(args));
+    let dir = tempfile::tempdir()?;
+    let socket = dir.path().join("monitor");
     let mut command = machine.command();
-    command.stderr(Stdio::piped()).stdin(if args.is_interactive() { Stdio::inherit() } else { Stdio::null() });
+    monitor::offer(&mut command, &socket);
+    command.stdin(if args.is_interactive() { Stdio::inherit() } else { Stdio::null() });
     let mut qemu =
         proc::spawn_bound(&mut command).with_context(|| format!("cannot start {}", machine.qemu.display()))?;
-    let complaints = forward_complaints(&mut qemu);
-    let status = proc::wait_until(&mut qemu, Instant::now() + limit)?;
-    let left = complaints.is_some_and(|thread| thread.join().unwrap_or(false));
-    Ok(Went::of(status, left))
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let listener = scope.spawn(|| monitor::was_left(&socket, &over));
+        let status = proc::wait_until(&mut qemu, Instant::now() + limit);
+        over.store(true, Ordering::Release);
+        Ok(Went::of(status?, listener.join().unwrap_or(false)))
+    })
 }
 
-/// Passes on what QEMU says on standard error; tells whether it said that it was left.
-fn forward_complaints(qemu: &mut Child) -> Option<thread::JoinHandle<bool>> {
-    let pipe = qemu.stderr.take()?;
-    Some(thread::spawn(move || {
-        let lines = BufReader::new(pipe).lines().map_while(Result::ok);
-        lines.inspect(|line| eprintln!("{}\r", line.trim_end())).fold(false, |left, line| left | line.contains(LEFT))
-    }))
+/// A person may take a day; what runs unattended must end.
+fn default_limit(args: &RunArgs) -> Duration {
+    match args.is_interactive() && stdin().is_terminal() {
+        true => INTERACTIVE_LIMIT,
+        false => BATCH_LIMIT,
+    }
 }
 
 fn report(args: &RunArgs, files: &LogFiles, went: Went, gathered: &Gathered) -> Result<Code> {

@@ -8,7 +8,8 @@ pub fn render(stats: &Stats) -> String {
     let rows: Vec<_> = stats.iter().map(|(name, value)| (name.split_once('.').unwrap_or(("", name)), *value)).collect();
     let mut text = String::new();
     for block in rows.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
-        let some = block.iter().filter(|(_, value)| *value > 0);
+        let shown = |value: &u64| *value > 0 || block.len() == 1;
+        let some = block.iter().filter(|(_, value)| shown(value));
         let lines: Vec<_> = some.map(|((_, item), value)| line(item, *value)).collect();
         let _ = write!(text, "{:<12}", block[0].0.0);
         text += &if lines.is_empty() { "none\n".to_owned() } else { lines.join(&" ".repeat(12)) };
@@ -46,8 +47,14 @@ mod tests {
 
     #[test]
     fn counters_of_one_subject_stand_together_and_zeros_are_left_out() {
-        let stats =
-            [("exit.hcall", 3), ("exit.hdec", 4), ("fault.read.made", 5), ("fault.read.lost", 0), ("retry.busy", 0)];
+        let stats = [
+            ("exit.hcall", 3),
+            ("exit.hdec", 4),
+            ("fault.read.made", 5),
+            ("fault.read.lost", 0),
+            ("retry.busy", 0),
+            ("retry.lost", 0),
+        ];
         let text = render(&stats.map(|(name, value)| (name.to_owned(), value)).into());
         let words: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         let expected: [&[&str]; 4] =

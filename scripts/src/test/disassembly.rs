@@ -1,9 +1,11 @@
 //! Tells floating-point and vector instructions from all others, by the names that objdump prints.
 
-/// Starts of mnemonics that belong to FP (f, lf, stf, mtfs, …), VMX (v, lv, stv, …) and VSX (x, lx, stx, …) only.
-const STARTS: [&str; 30] = [
-    "f", "lfd", "lfs", "lfi", "stfd", "stfs", "stfi", "mffs", "mtfs", "mcrfs", "v", "lvx", "lve", "lvs", "lvlx",
-    "lvrx", "stvx", "stve", "stvlx", "mfvs", "mtvs", "mfvr", "mtvr", "xs", "xv", "xx", "lxv", "lxs", "stxv", "stxs",
+/// Starts of mnemonics that belong to FP (f, lf, stf, mtfsf, …), VMX (v, lv, stv, …) and VSX (x, lx, stx, …) only. FSCR and
+/// VRSAVE, despite their names, are special-purpose registers like others: `mtfscr` and `mtvrsave` are not among them.
+const STARTS: [&str; 34] = [
+    "f", "lfd", "lfs", "lfi", "stfd", "stfs", "stfi", "mffs", "mtfsf", "mtfsb", "mcrfs", "v", "lvx", "lve", "lvs",
+    "lvlx", "lvrx", "stvx", "stve", "stvlx", "mfvs", "mtvs", "mfvrd", "mfvrw", "mtvrd", "mtvrw", "xs", "xv", "xx",
+    "lxv", "lxs", "stxv", "stxs", "stvrx",
 ];
 
 /// How many instructions a listing has, and the lines of those that use FP or vector registers.

@@ -108,9 +108,10 @@ fn run_cases(cases: &[Case], score: &Score) {
 }
 
 fn setting() -> Result<Setting> {
-    build::hypervisor()?;
+    // A copy: whoever edits and builds meanwhile does not change what is under test.
+    let hypervisor = build::hypervisor()?.kept_elf()?;
     let tool = std::env::current_exe().context("cannot find this program")?;
-    Ok(Setting { tool, probe: build::linux_probe()?, hostile: build::hostile()? })
+    Ok(Setting { tool, hypervisor, probe: build::linux_probe()?, hostile: build::hostile()? })
 }
 
 /// What passed and what failed so far, shared by the workers.

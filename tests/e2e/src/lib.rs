@@ -26,6 +26,8 @@ use std::path::PathBuf;
 pub struct Setting {
     /// The host tool.
     pub tool: PathBuf,
+    /// The hypervisor that is under test.
+    pub hypervisor: PathBuf,
     /// The Linux program that checks a guest from inside.
     pub probe: PathBuf,
     /// The bare-metal guest that does what guests must not do.

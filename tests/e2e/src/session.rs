@@ -45,7 +45,8 @@ impl Session {
     /// Starts `scripts/run` with these options and a time limit.
     pub fn start(setting: &Setting, options: &[&str]) -> Result<Self> {
         let mut command = Command::new(&setting.tool);
-        command.arg("run").args(["--timeout", &LIMIT.as_secs().to_string()]).args(options);
+        command.arg("run").args(["--timeout", &LIMIT.as_secs().to_string()]);
+        command.arg("--hypervisor").arg(&setting.hypervisor).args(options);
         let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().context("cannot start the tool")?;
         let stdout = child.stdout.take().context("no pipe")?;

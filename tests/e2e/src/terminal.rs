@@ -5,10 +5,10 @@ use anyhow::{Context, Result, ensure};
 use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
 use std::io::{Read, Write};
-use std::time::{Duration, Instant};
 
 const PROMPT: &str = "guest:";
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Seconds after which the tool ends the run.
+const LIMIT: &str = "120";
 
 /// The one case.
 pub fn cases() -> Vec<Case> {
@@ -16,44 +16,55 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn shell(setting: &Setting) -> Result<String> {
-    let (mut pty, pts) = open()?;
+    let (pty, pts) = open()?;
     pty.resize(Size::new(25, 100))?;
-    let mut child = Command::new(&setting.tool).args(["run", "--timeout", "300"]).spawn(pts)?;
-    let mut seen = String::new();
-    let talked = talk(&mut pty, &mut seen);
-    let left = talked.with_context(|| format!("on the terminal:\n{seen}"));
-    if left.is_err() {
+    let command = Command::new(&setting.tool).args(["run", "--timeout", LIMIT, "--hypervisor"]);
+    let mut child = command.arg(&setting.hypervisor).spawn(pts)?;
+    let mut terminal = Terminal { pty, text: String::new(), seen: 0 };
+    let talked = talk(&mut terminal).with_context(|| format!("on the terminal:\n{}", terminal.text));
+    if talked.is_err() {
         child.kill()?;
     }
     let status = child.wait()?;
-    left?;
-    ensure!(status.code() == Some(0), "exit code {:?}; on the terminal:\n{seen}", status.code());
+    talked?;
+    ensure!(status.code() == Some(0), "exit code {:?}; on the terminal:\n{}", status.code(), terminal.text);
     Ok("uname, free and poweroff typed".into())
 }
 
-fn talk(pty: &mut Pty, seen: &mut String) -> Result<()> {
-    wait_for(pty, seen, "Ctrl-A X")?;
-    wait_for(pty, seen, PROMPT)?;
-    answer(pty, seen, "uname -a", "ppc64le GNU/Linux")?;
-    answer(pty, seen, "free -m", "Mem:")?;
-    pty.write_all(b"poweroff\r")?;
-    wait_for(pty, seen, "the guest powered off")
+fn talk(terminal: &mut Terminal) -> Result<()> {
+    terminal.wait_for("Ctrl-A X")?;
+    terminal.wait_for(PROMPT)?;
+    terminal.answer("uname -a", "ppc64le GNU/Linux")?;
+    terminal.answer("free -m", "Mem:")?;
+    terminal.pty.write_all(b"poweroff\r")?;
+    terminal.wait_for("the guest powered off")
 }
 
-fn answer(pty: &mut Pty, seen: &mut String, line: &str, wanted: &str) -> Result<()> {
-    pty.write_all(format!("{line}\r").as_bytes())?;
-    wait_for(pty, seen, wanted)?;
-    wait_for(pty, seen, PROMPT)
+/// The other side of the tool's terminal.
+struct Terminal {
+    pty: Pty,
+    text: String,
+    /// Up to where [`Terminal::wait_for`] has looked.
+    seen: usize,
 }
 
-/// Reads until the words come; what was read up to then is passed over by the next call.
-fn wait_for(pty: &mut Pty, seen: &mut String, wanted: &str) -> Result<()> {
-    let (start, deadline) = (seen.len(), Instant::now() + PATIENCE);
-    let mut buffer = [0; 1024];
-    while !seen[start..].contains(wanted) {
-        ensure!(Instant::now() < deadline, "{wanted:?} did not come");
-        let len = pty.read(&mut buffer).with_context(|| format!("{wanted:?} did not come before the end"))?;
-        seen.push_str(&String::from_utf8_lossy(&buffer[..len]));
+impl Terminal {
+    fn answer(&mut self, line: &str, wanted: &str) -> Result<()> {
+        self.pty.write_all(format!("{line}\r").as_bytes())?;
+        self.wait_for(wanted)?;
+        self.wait_for(PROMPT)
     }
-    Ok(())
+
+    /// Reads until the words come. A tool that hangs is ended by its own limit, which ends the reading too.
+    fn wait_for(&mut self, wanted: &str) -> Result<()> {
+        let mut buffer = [0; 1024];
+        loop {
+            if let Some(at) = self.text[self.seen..].find(wanted) {
+                self.seen += at + wanted.len();
+                return Ok(());
+            }
+            let len = self.pty.read(&mut buffer).with_context(|| format!("{wanted:?} did not come before the end"))?;
+            self.text.push_str(&String::from_utf8_lossy(&buffer[..len]));
+        }
+    }
 }

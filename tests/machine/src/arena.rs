@@ -25,7 +25,7 @@ impl Arena {
     #[must_use]
     pub fn words(&self, at: HostReal, count: usize) -> &[AtomicU64] {
         let offset = at.offset_from(self.base).expect("an address below the arena");
-        assert!(offset % 8 == 0, "{at} is not aligned");
+        assert!(offset.is_multiple_of(8), "{at} is not aligned");
         let first = (offset / 8) as usize;
         &self.words[first..first + count]
     }

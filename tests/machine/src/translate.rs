@@ -70,7 +70,7 @@ pub(crate) fn walk(arena: &Arena, pate: u64, lpid: u32, at: GuestReal) -> Walked
     }
     let (mut base, mut bits, mut shift) = (pate & 0x00ff_ffff_ffff_ff00, pate & 0x1f, tree_bits);
     loop {
-        if bits < 5 || bits > 16 || shift < bits {
+        if !(5..=16).contains(&bits) || shift < bits {
             return Walked::Broken("a table of that size cannot be here");
         }
         if base & ((8 << bits) - 1) != 0 {

@@ -123,6 +123,24 @@ fn an_image_that_is_aligned_is_mapped_without_a_copy() {
 }
 
 #[test]
+fn a_fault_on_an_image_page_maps_its_neighbours_but_not_beyond_image_or_group() {
+    let memory = machine(0);
+    let space = guest(memory, Granule::Fixed(LeafSize::Size4K), 0);
+    let free = memory.pool.free_bytes();
+    let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    store(&seat, 0x1_3000, 0xee);
+    assert!(reach(&seat, 0x1_8000, Access::Read).is_ok());
+    let mapped = |at: u64| memory.hardware.access(1, 7, GuestReal::new(at), Access::Read).is_ok();
+    let around: Vec<u64> = (0..0x3_0000).step_by(0x1000).filter(|at| mapped(*at)).collect();
+    assert_eq!(around, (0x1_0000..0x2_0000).step_by(0x1000).collect::<Vec<_>>());
+    assert_eq!(load(&seat, 0x1_3000), 0xee, "a page that was there was replaced");
+    // The last group ends where the image does: what follows is zeros, in frames of the guest's own.
+    assert_eq!(load(&seat, 4 * MIB + 0x5_0000), image_byte(4 * MIB + 0x5_0000));
+    assert!(mapped(4 * MIB + 0x5_3000) && !mapped(4 * MIB + 0x5_4000));
+    check_books(seat, free);
+}
+
+#[test]
 fn a_store_to_an_image_page_changes_a_copy_and_no_stale_translation_survives() {
     for granule in GRANULES {
         let memory = machine(0);

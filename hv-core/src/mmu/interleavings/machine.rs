@@ -105,7 +105,10 @@ unsafe impl Hardware for Model {
 
 /// A machine and a guest with two pages of zeros at 0 and one page of an image at 0x2000, leaked: a model's run is short.
 pub fn guest() -> &'static Space<'static, Model> {
-    let page = |_| Page { words: core::array::from_fn(|_| AtomicU64::new(0)), contents: UnsafeCell::new(Box::new([0xdd; PAGE])) };
+    let page = |_| Page {
+        words: core::array::from_fn(|_| AtomicU64::new(0)),
+        contents: UnsafeCell::new(Box::new([0xdd; PAGE])),
+    };
     let hardware = Model { pages: (0..FRAMES).map(page).collect() };
     // SAFETY: 1. The image's frame is of no use to anybody yet.
     unsafe { hardware.write(HostReal::new(BASE), &IMAGE.to_le_bytes()) };

@@ -160,7 +160,12 @@ impl Compressed {
     ///
     /// # Errors
     /// [`StoreError::Gone`] if it was forgotten already.
-    pub fn forget<H: Hardware>(&self, hardware: &H, frames: &mut impl Frames, handle: Handle) -> Result<(), StoreError> {
+    pub fn forget<H: Hardware>(
+        &self,
+        hardware: &H,
+        frames: &mut impl Frames,
+        handle: Handle,
+    ) -> Result<(), StoreError> {
         let mut inner = self.inner.lock();
         let record = Self::record(hardware, handle)?;
         inner.pages -= 1;

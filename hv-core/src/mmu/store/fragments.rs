@@ -57,7 +57,12 @@ impl Fragments {
     }
 
     /// Puts `pieces`, one after the other, into a new chain, and returns its first fragment. On an error everything is as it was.
-    pub fn store<H: Hardware>(&mut self, hardware: &H, frames: &mut impl Frames, bytes: &[u8]) -> Result<u64, StoreError> {
+    pub fn store<H: Hardware>(
+        &mut self,
+        hardware: &H,
+        frames: &mut impl Frames,
+        bytes: &[u8],
+    ) -> Result<u64, StoreError> {
         let mut next = NONE;
         // From the end, so that each fragment knows its successor when it is written.
         for piece in bytes.chunks(PAYLOAD).rev() {
