@@ -1,7 +1,7 @@
 //! What 64-bit POWER hardware is, as Power ISA 3.1B tells it: addresses, registers, interrupt vectors, radix entry
 //! formats and tree geometry. No policy lives here.
 //!
-//! Everything but [`cpu`] is plain data and builds, and is tested, on any machine. `cpu` holds the instructions and is there for
+//! Everything but `cpu` is plain data and builds, and is tested, on any machine. `cpu` holds the instructions and is there for
 //! powerpc64 only.
 #![cfg_attr(not(test), no_std)]
 

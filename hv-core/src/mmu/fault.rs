@@ -11,7 +11,7 @@
 //!      └── bounded, then serialised                          Same; NotSame and enough ──┴─► resume
 //! ```
 //!
-//! The answers of a commit end in this file: [`Attempt`] is all that [`resolve`] sees, [`Resolution`] all that its callers see.
+//! The answers of a commit end in this file: `Attempt` is all that `resolve` sees, [`Resolution`] all that its callers see.
 
 use super::absent::State;
 use super::commit::{Commit, Next, abort_transit, commit, finish_transit};

@@ -17,8 +17,8 @@
 //!   unpin
 //! ```
 //!
-//! * **Three answers.** The swap finds the entry the [`Same`](commit::Commit::Same), or
-//!   [`NotSame`](commit::Commit::NotSame): somebody else dealt with it, which is success if what they left permits the access, and
+//! * **Three answers.** The swap finds the entry the `Same`, or
+//!   `NotSame`: somebody else dealt with it, which is success if what they left permits the access, and
 //!   otherwise a reason to look again. A slot or table that is changing underneath means retry. Neither of the latter two is
 //!   visible outside [`fault`]: [`Resolution`] has no word for them.
 //! * **No mutation between check and swap.** A fault that saw an even sequence is pinned until its swap is done, and a mutation edits only after every
@@ -41,7 +41,7 @@
 //! | [`walk`], [`commit`] | look without locks; compare and swap |
 //! | [`unlink`] | what was taken out of a table: flush it, then free it |
 //! | [`fault`] | the path that all this is for |
-//! | [`stream`] | how far to go ahead of faults that walk upwards |
+//! | `stream` | how far to go ahead of faults that walk upwards |
 //! | [`space`] | one guest's memory: slots, root, mutations |
 //! | [`seat`] | one CPU at one space: faults and the hypervisor's own accesses |
 //! | [`stats`], [`audit`] | counted on the way; counted by walking |

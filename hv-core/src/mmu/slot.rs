@@ -1,11 +1,11 @@
 //! Memory slots: which guest real addresses exist, and what they are made of.
 //!
 //! Slots stand sorted by address in a small array, found by a hint and else by bisection. Faults read them without a lock, under a pin; a
-//! mutation makes [`Slots::sequence`] odd and waits for the grace period before it edits, so whoever saw an even sequence reads
+//! mutation makes `Slots::sequence` odd and waits for the grace period before it edits, so whoever saw an even sequence reads
 //! fields that nobody writes ([`super::pins`]). Each slot carries a sequence of its own for changes that concern only its pages.
 //!
 //! # Who may do what
-//! Edits: only with the space's mutation lock, only between [`Slots::close`] + grace and [`Slots::open`].
+//! Edits: only with the space's mutation lock, only between `Slots::close` + grace and `Slots::open`.
 
 use super::store::Origin;
 use crate::sync::{AtomicU64, Ordering};

@@ -3,11 +3,11 @@
 //! The tree comes from outside and is a claim until it was checked here: size first, then structure (by the parser, in one pass over everything), then
 //! each number that is used. What is missing or makes no sense is named, so that a person can act on it.
 
-use super::tree::{self, Tree};
 use crate::pseries::rtas::Tokens;
 use core::fmt;
 use core::ops::Range;
 use heapless::Vec;
+use hv_core::papr::tree::{self, Tree};
 use ppc64_arch::pvr::Pvr;
 
 type Node = tree::Node<'static>;

@@ -7,4 +7,3 @@ pub mod openfirmware;
 pub mod payload;
 pub mod refusal;
 pub mod slots;
-pub mod tree;

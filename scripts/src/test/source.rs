@@ -24,10 +24,7 @@ pub fn checks() -> Vec<Check> {
     checks.extend(HOST.map(|package| Check::new(format!("host-tests/{package}"), move || host_tests(package))));
     checks.push(Check::new("host-tests/interleavings", interleavings));
     checks.push(Check::new("source/doc", || {
-        quiet(
-            cargo(&["doc", "-q", "--no-deps", "--document-private-items"])
-                .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"),
-        )
+        quiet(cargo(&["doc", "-q", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }));
     checks
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Frame`] is ownership of a naturally aligned block of host memory; it is not `Copy`, and giving it to a table entry
 //! ([`Frame::into_entry`]) and taking it back ([`Frame::from_entry`]) are the only ways around that.
-//! The [`FramePool`] cuts 2 MiB blocks ([`blocks`]) under a lock; each CPU keeps a few small frames of its own
+//! The [`FramePool`] cuts 2 MiB blocks (`blocks`) under a lock; each CPU keeps a few small frames of its own
 //! ([`super::cache`]), so that a fault takes no lock in the common case.
 
 mod blocks;

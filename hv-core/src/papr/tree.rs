@@ -196,3 +196,103 @@ fn block(bytes: &[u8], at: u32, size: u32) -> Result<&[u8], Malformed> {
     let (at, size) = (at as usize, size as usize);
     bytes.get(at..at + size).ok_or(Malformed::Header)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use vm_fdt::FdtWriter;
+
+    /// A small machine's tree, as a producer of trees writes it.
+    fn machine() -> Vec<u8> {
+        let mut writer = FdtWriter::new().expect("a writer");
+        let root = writer.begin_node("").expect("the root");
+        writer.property_string("model", "a machine").expect("a property");
+        for (name, base) in [("memory@0", 0u64), ("memory@40000000", 0x4000_0000)] {
+            let node = writer.begin_node(name).expect("a node");
+            writer.property_array_u64("reg", &[base, 0x4000_0000]).expect("a property");
+            writer.end_node(node).expect("its end");
+        }
+        let vdevice = writer.begin_node("vdevice").expect("a node");
+        let vty = writer.begin_node("vty@71000000").expect("a node");
+        writer.property_u32("reg", 0x7100_0000).expect("a property");
+        writer.end_node(vty).expect("its end");
+        writer.end_node(vdevice).expect("its end");
+        writer.end_node(root).expect("its end");
+        writer.finish().expect("a tree")
+    }
+
+    /// Looks at everything that a tree has, as deep as it goes; how many nodes that was.
+    fn visit(node: Node<'_>) -> usize {
+        let _looked_for = (node.property("reg"), node.property("no such property"), node.base_name());
+        1 + node.children().map(visit).sum::<usize>()
+    }
+
+    #[test]
+    fn nodes_and_properties_are_found_where_they_were_put() {
+        let bytes = machine();
+        let root = Tree::new(&bytes).expect("a good tree").root();
+        assert_eq!(visit(root), 5);
+        assert_eq!(root.property("model"), Some(&b"a machine\0"[..]));
+        assert_eq!(root.property("reg"), None, "a child's property is not the parent's");
+        let bases: Vec<_> = root.children().filter(|node| node.base_name() == "memory").map(|node| node.name).collect();
+        assert_eq!(bases, ["memory@0", "memory@40000000"]);
+        let vty = root.child("vdevice").and_then(|node| node.child("vty")).expect("the terminal");
+        assert_eq!(vty.property("reg"), Some(&[0x71, 0, 0, 0][..]));
+    }
+
+    #[test]
+    fn a_tree_that_is_cut_off_anywhere_is_refused() {
+        let bytes = machine();
+        for length in 0..bytes.len() {
+            let cut = Tree::new(&bytes[..length]);
+            assert!(cut.is_err() || length > bytes.len() - 8, "{length} of {} bytes", bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_tree_that_is_too_deep_or_unbalanced_is_refused() {
+        let with_structure = |tokens: &[u32]| {
+            let structure: Vec<u8> = tokens.iter().flat_map(|token| token.to_be_bytes()).collect();
+            let size = structure.len() as u32;
+            let header = [0xd00d_feed, 40 + size, 40, 40 + size, 0, 17, 16, 0, 0, size];
+            let mut bytes: Vec<u8> = header.iter().flat_map(|word: &u32| word.to_be_bytes()).collect();
+            bytes.extend(structure);
+            Tree::new(&bytes).map(|_| ()).map_err(|why| core::mem::discriminant(&why))
+        };
+        let is = |why: Malformed| Err(core::mem::discriminant(&why));
+        assert_eq!(with_structure(&[1, 0, 2, 9]), Ok(()));
+        assert_eq!(with_structure(&[1, 0, 9]), is(Malformed::Token(8)));
+        assert_eq!(with_structure(&[1, 0, 2, 2, 9]), is(Malformed::Token(12)));
+        assert_eq!(with_structure(&[1, 0, 2, 1, 0, 2, 9]), is(Malformed::Token(12)), "a second root");
+        assert_eq!(with_structure(&[1, 0, 7, 2, 9]), is(Malformed::Token(8)));
+        assert_eq!(with_structure(&[1, 0, 2]), is(Malformed::Overrun(12)));
+        let mut deep = [1, 0].repeat(DEEPEST + 1);
+        deep.extend([2; DEEPEST + 1]);
+        deep.push(9);
+        assert_eq!(with_structure(&deep), is(Malformed::Depth(0)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(tree) = Tree::new(&bytes) {
+                visit(tree.root());
+            }
+        }
+
+        #[test]
+        fn no_damage_to_a_good_tree_makes_the_reader_panic(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        ) {
+            let mut bytes = machine();
+            for (place, value) in damage {
+                let place = place.index(bytes.len());
+                bytes[place] = value;
+            }
+            if let Ok(tree) = Tree::new(&bytes) {
+                visit(tree.root());
+            }
+        }
+    }
+}
