@@ -20,6 +20,7 @@ use hv_core::guest::{Counters, Ended, GuestMemory, Host as _, Machine, Vcpu, run
 use hv_core::mmu::{Cpu, Memory, Seat, Space};
 use ppc64_arch::addr::{GuestReal, LeafSize};
 use ppc64_arch::pvr;
+use ppc64_arch::radix::geometry;
 
 /// The guest's partition. 0 is ours to leave alone: the L0 refuses it.
 const LPID: u32 = 1;
@@ -52,7 +53,7 @@ impl<'m> Guest<'m> {
         platform: &Pseries,
     ) -> Result<Self, Refusal> {
         let cpu = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
-        let memory_bytes = memory_size(options.memory_bytes, memory.pool.free_bytes())?;
+        let memory_bytes = memory_size(options.memory_bytes, options.budget, memory.pool.free_bytes())?;
         let layout = layout::arrange(&Wanted {
             memory_bytes,
             kernel_end: payload.image.end,
@@ -111,7 +112,11 @@ impl<'m> Guest<'m> {
     /// # Errors
     /// [`Refusal`].
     pub fn space<'h>(&self, memory: &'h Memory<Hardware>, options: &Options) -> Result<Space<'h, Hardware>, Refusal> {
-        let space = Space::new(memory, LPID, options.granule).ok_or(Refusal::NoFrames)?;
+        let space = match options.budget {
+            Some(budget) => Space::with_budget(memory, LPID, &geometry::ROOT, budget),
+            None => Space::new(memory, LPID, options.granule),
+        };
+        let space = space.ok_or(Refusal::NoFrames)?;
         self.plan.add_to(&space)?;
         Ok(space)
     }
@@ -170,13 +175,13 @@ pub fn first_cpu() -> Result<Cpu, Refusal> {
     Cpu::new(0).ok_or(Refusal::NoFrames)
 }
 
-/// Bytes of guest memory: what is asked for, or most of what is free. Tables of 4 KiB map 2 MiB each, so one in 256 is more than they take.
-fn memory_size(asked: Option<u64>, free: u64) -> Result<u64, Refusal> {
+/// Bytes of guest memory: what is asked for, or most of what is free. A budget must be free, and the memory may be more than that. Tables of 4 KiB map 2 MiB each, so one in 256 is more than they take.
+fn memory_size(asked: Option<u64>, budget: Option<u64>, free: u64) -> Result<u64, Refusal> {
     const OWN: u64 = 4 << 20;
     let most = (free - free / 256).saturating_sub(OWN) & !LeafSize::Size2M.offset_mask();
-    match asked {
+    match budget.or(asked) {
         Some(wanted) if wanted > most => Err(Refusal::Memory { wanted, most }),
-        Some(wanted) => Ok(wanted),
+        Some(wanted) => Ok(asked.unwrap_or(wanted)),
         None if most == 0 => Err(Refusal::NoFrames),
         None => Ok(most),
     }

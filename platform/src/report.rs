@@ -20,6 +20,7 @@ pub fn all<H: Hardware>(seat: &Seat<'_, '_, H>, counters: &Counters, start: u64,
     faults(&stats);
     crate::log::flush();
     pages(&stats, &audit);
+    store(seat, &stats, &audit);
     let pool = &seat.space().memory().pool;
     stat("memory.free-bytes", pool.free_bytes());
     stat("memory.double-frees", pool.double_frees());
@@ -37,6 +38,22 @@ fn faults(stats: &Stats) {
     stat("fault.around", stats.around);
     stat("fault.ahead", stats.ahead);
     stat("flush.asked", stats.flushes);
+}
+
+/// A guest with a budget: what went to its store and came back, what stands there, and what it is charged for in all.
+fn store<H: Hardware>(seat: &Seat<'_, '_, H>, stats: &Stats, audit: &Audit) {
+    let Some(store) = seat.space().store() else { return };
+    let held = store.held();
+    stat("store.paged-out", stats.paged_out);
+    stat("store.paged-in", stats.paged_in);
+    stat("store.kept", stats.kept);
+    stat("store.aged", stats.aged);
+    stat("store.pages", held.pages);
+    stat("store.compressed-bytes", held.compressed_bytes);
+    stat("store.memory-bytes", held.memory_bytes);
+    stat("store.unaccounted", held.pages.abs_diff(audit.stored));
+    stat("store.charged-bytes", seat.space().ledger().drawn() * 4096);
+    stat("store.budget-bytes", seat.space().ledger().budget() * 4096);
 }
 
 fn pages(stats: &Stats, audit: &Audit) {

@@ -12,6 +12,8 @@ const PREFIX: &str = "samewise.";
 pub struct Options {
     /// `samewise.memory=SIZE`: bytes of guest memory, a multiple of 64 KiB.
     pub memory_bytes: Option<u64>,
+    /// `samewise.budget=SIZE`: the most host memory that the guest takes, a multiple of 64 KiB; what it does not use is compressed to make room.
+    pub budget: Option<u64>,
     /// `samewise.granule=4k|64k|2m|auto`; auto without it.
     pub granule: Granule,
     /// All other words, with one space between two of them.
@@ -23,6 +25,8 @@ pub struct Options {
 pub enum CmdlineError<'a> {
     /// No size, zero, too large, or not a multiple of 64 KiB.
     BadMemory(&'a str),
+    /// The same of the budget.
+    BadBudget(&'a str),
     /// None of the granules.
     BadGranule(&'a str),
     /// A word of ours that has no meaning.
@@ -34,7 +38,7 @@ pub enum CmdlineError<'a> {
 /// # Errors
 /// [`CmdlineError`].
 pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
-    let mut options = Options { memory_bytes: None, granule: Granule::Auto, bootargs: String::new() };
+    let mut options = Options { memory_bytes: None, budget: None, granule: Granule::Auto, bootargs: String::new() };
     for word in line.split_ascii_whitespace() {
         let Some(own) = word.strip_prefix(PREFIX) else {
             if !options.bootargs.is_empty() {
@@ -46,6 +50,9 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
         match own.split_once('=') {
             Some(("memory", value)) => {
                 options.memory_bytes = Some(size(value).ok_or(CmdlineError::BadMemory(word))?);
+            }
+            Some(("budget", value)) => {
+                options.budget = Some(size(value).ok_or(CmdlineError::BadBudget(word))?);
             }
             Some(("granule", value)) => {
                 options.granule = granule(value).ok_or(CmdlineError::BadGranule(word))?;
@@ -90,7 +97,7 @@ mod tests {
         assert_eq!(options.memory_bytes, Some(512 << 20));
         assert_eq!(options.granule, Granule::Fixed(LeafSize::Size64K));
         assert_eq!(options.bootargs, "console=hvc0 quiet -- x");
-        let nothing = Options { memory_bytes: None, granule: Granule::Auto, bootargs: String::new() };
+        let nothing = Options { memory_bytes: None, budget: None, granule: Granule::Auto, bootargs: String::new() };
         assert_eq!(parse(""), Ok(nothing));
     }
 
@@ -108,6 +115,8 @@ mod tests {
     #[test]
     fn a_bad_word_is_named() {
         assert_eq!(parse("a samewise.memory=lots"), Err(CmdlineError::BadMemory("samewise.memory=lots")));
+        assert_eq!(parse("samewise.budget=0"), Err(CmdlineError::BadBudget("samewise.budget=0")));
+        assert_eq!(parse("samewise.budget=256M").map(|options| options.budget), Ok(Some(256 << 20)));
         assert_eq!(parse("samewise.granule=1g"), Err(CmdlineError::BadGranule("samewise.granule=1g")));
         assert_eq!(parse("samewise.x=1"), Err(CmdlineError::UnknownWord("samewise.x=1")));
         assert_eq!(parse("samewise.memory"), Err(CmdlineError::UnknownWord("samewise.memory")));

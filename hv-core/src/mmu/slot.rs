@@ -445,10 +445,6 @@ mod tests {
         let slot = view(0, 0x41_0000, image);
         assert_eq!(slot.leaf_for(GuestReal::new(0), Granule::Auto), LeafSize::Size64K);
         assert_eq!(slot.origin().share(GuestReal::new(0x1_2345), LeafSize::Size64K), Some(HostReal::new(0x102_0000)));
-        assert_eq!(
-            slot.image_part(GuestReal::new(0x40_1fff), LeafSize::Size4K),
-            Some((HostReal::new(0x141_1000), 0x234))
-        );
         let super::super::store::SlotOrigin::Image(image) = slot.origin() else { panic!("an image") };
         let part = |at| image.part(GuestReal::new(at), LeafSize::Size4K);
         assert_eq!((part(0x40_1fff), part(0x40_2000)), (Some((HostReal::new(0x141_1000), 0x234)), None));

@@ -90,6 +90,9 @@ fn command_line(f: &mut fmt::Formatter<'_>, why: &CmdlineError<'_>) -> fmt::Resu
         CmdlineError::BadMemory(word) => {
             write!(f, "{word}: give a size such as 512M or 1G, a multiple of 64K")
         }
+        CmdlineError::BadBudget(word) => {
+            write!(f, "{word}: the budget is a multiple of 64 KiB, such as 256M")
+        }
         CmdlineError::BadGranule(word) => write!(f, "{word}: the granule is 4k, 64k, 2m or auto"),
         CmdlineError::UnknownWord(word) => {
             write!(f, "{word}: not an option; there are samewise.memory= and samewise.granule=")

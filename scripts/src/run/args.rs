@@ -31,6 +31,9 @@ pub struct RunArgs {
     /// The guest's memory, such as 512M or 1G
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1G")]
     pub memory: u64,
+    /// The most host memory that the guest takes; what it does not use is compressed to make room [default: all of its memory]
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "granule")]
+    pub budget: Option<u64>,
     /// The size of page that guest memory is made in
     #[arg(long, value_enum, default_value_t = Granule::Auto)]
     pub granule: Granule,

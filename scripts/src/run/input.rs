@@ -37,9 +37,10 @@ pub fn prepare(args: &RunArgs) -> Result<Guest> {
     let inspected = inspect(&kernel, args)?;
     let initrd = find_initrd(args)?;
     let initrd_size = fs::metadata(&initrd)?.len();
-    let machine_memory = machine_memory(args.memory, inspected.memory() + initrd_size);
+    let machine_memory = machine_memory(args.budget.unwrap_or(args.memory).min(args.memory), inspected.memory() + initrd_size);
     if !args.unchecked {
-        check_unit(args.memory)?;
+        check_unit("--memory", args.memory)?;
+        args.budget.map_or(Ok(()), |budget| check_unit("--budget", budget))?;
         check_memory(args, &initrd, inspected.memory(), initrd_size)?;
         check_host(machine_memory, available_on_host())?;
     }
@@ -79,10 +80,10 @@ fn find_initrd(args: &RunArgs) -> Result<PathBuf> {
     }
 }
 
-fn check_unit(memory: u64) -> Result<()> {
+fn check_unit(option: &str, memory: u64) -> Result<()> {
     match memory.is_multiple_of(UNIT) {
         true => Ok(()),
-        false => bail!(bad_input(format!("--memory {memory} bytes: give a multiple of 64 KiB"))),
+        false => bail!(bad_input(format!("{option} {memory} bytes: give a multiple of 64 KiB"))),
     }
 }
 
