@@ -8,6 +8,7 @@
 //! entry that was filled and emptied again is not the same one.
 
 use super::store::Handle;
+use ppc64_arch::addr::{HostReal, LeafSize};
 use ppc64_arch::bits::{mask, shift};
 use ppc64_arch::radix::Absent;
 
@@ -30,6 +31,13 @@ pub enum State {
         /// The generation that the entry had.
         generation: u32,
     },
+    /// The page is where it was, but the next access is to be noticed: what clearing R does where hardware sets R.
+    Resting {
+        /// Its frame of 4 KiB, still owned by this entry.
+        frame: HostReal,
+        /// It began as a copy of an image.
+        copied: bool,
+    },
     /// The page is in the guest's compressed store.
     Stored(Handle),
     /// The table was unlinked: whoever still holds a path to it must look again from the root.
@@ -40,6 +48,7 @@ impl State {
     const EMPTY: u64 = 0;
     const TRANSIT: u64 = 1;
     const STORED: u64 = 2;
+    const RESTING: u64 = 3;
     const DETACHED: u64 = 7;
 
     /// The entry that says this.
@@ -49,6 +58,7 @@ impl State {
         let (kind, generation, payload) = match self {
             Self::Empty { generation } => (Self::EMPTY, generation, 0),
             Self::Transit { owner, generation } => (Self::TRANSIT, generation, owner as u64),
+            Self::Resting { frame, copied } => (Self::RESTING, copied as u32, frame.raw() >> LeafSize::Size4K.shift()),
             Self::Stored(handle) => (Self::STORED, handle.generation, handle.place),
             Self::Detached => (Self::DETACHED, 0, 0),
         };
@@ -64,6 +74,10 @@ impl State {
         match (absent.bits() & KIND) >> shift(3) {
             Self::EMPTY => Self::Empty { generation },
             Self::TRANSIT => Self::Transit { owner: (absent.bits() & 0xffff_ffff) as u32, generation },
+            Self::RESTING => {
+                let frame = HostReal::new((absent.bits() & PAYLOAD) << LeafSize::Size4K.shift());
+                Self::Resting { frame, copied: generation & 1 != 0 }
+            }
             Self::STORED => Self::Stored(Handle { place: absent.bits() & PAYLOAD, generation }),
             _ => Self::Detached,
         }
@@ -96,7 +110,8 @@ mod tests {
         #[test]
         fn each_state_decodes_to_itself(generation in 0u32..1 << 20, owner: u32, place in 0u64..1 << 40) {
             let stored = State::Stored(Handle { place, generation });
-            for state in [State::Empty { generation }, State::Transit { owner, generation }, stored, State::Detached] {
+            let resting = State::Resting { frame: HostReal::new(place << 12), copied: generation & 1 != 0 };
+            for state in [State::Empty { generation }, State::Transit { owner, generation }, resting, stored, State::Detached] {
                 prop_assert_eq!(State::decode(state.encode()), state);
             }
         }

@@ -121,6 +121,7 @@ fn attempt<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, request: Request) -
         Entry::Absent(absent) => match State::decode(absent) {
             State::Empty { .. } => work.fill(seen),
             State::Transit { .. } => work.wait(seen.entry),
+            State::Resting { frame, copied } => work.revive(seen, frame, copied),
             State::Stored(handle) => work.page_in(seen, handle),
             State::Detached => Attempt::Again(Reason::Detached),
         },
@@ -328,6 +329,18 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
                 self.discard(frame);
                 Attempt::Again(Reason::Detached)
             }
+        }
+    }
+
+    /// Puts the entry of a resting page back: the same frame at the same size, so nothing is owed.
+    #[cold]
+    fn revive(&mut self, seen: Seen<'w>, frame: HostReal, copied: bool) -> Attempt {
+        let made = if copied { Made::Copied } else { Made::Zero };
+        let leaf = Leaf::new(frame, self.slot_rights(), Recorded::all()).with_software(made.bits());
+        match commit(seen, Next::Exactly(Entry::Leaf(leaf))) {
+            Commit::Same => Attempt::resumed(Outcome::Revived),
+            Commit::NotSame(theirs) => self.settle(theirs),
+            Commit::Retry => Attempt::Again(Reason::Detached),
         }
     }
 

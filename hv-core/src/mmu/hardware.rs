@@ -77,6 +77,9 @@ pub unsafe trait Hardware: Sync {
     #[allow(clippy::mut_from_ref, reason = "the memory is the caller's, not the hardware's")]
     unsafe fn bytes_mut(&self, at: HostReal, bytes: usize) -> &mut [u8];
 
+    /// Whether it sets R when it uses a leaf, and goes on. If not, a page's use is noticed by taking its entry away for a while.
+    fn sets_reference(&self) -> bool;
+
     /// Completes the flush on every CPU before it returns.
     fn flush(&self, what: Flush);
 

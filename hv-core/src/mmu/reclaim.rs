@@ -4,6 +4,9 @@
 //! taken: its entry goes in transit, together with up to [`BATCH`] others, then one flush and one grace period for them all, and only then is a page read and
 //! compressed, since no CPU can write it any more, nor can the hypervisor on behalf of one.
 //!
+//! Where hardware does not set R by itself, *resting* takes the place of "no R": the entry says absent and keeps the frame, so that the next access faults and is noticed.
+//! (QEMU's nested machine does raise an interrupt for a missing R, but livelocks inside itself when the page is the guest's process table.)
+//!
 //! ```text
 //!   leaf, R ──► leaf, no R ──► transit ─ flush ─ grace ─ compress ─┬─ stored, frame free
 //!     ▲             │                                              └─ leaf again, if the store will not have it
@@ -14,7 +17,7 @@
 //! no pin.
 
 use super::absent::State;
-use super::commit::{abort_transit, finish_transit};
+use super::commit::abort_transit;
 use super::frame::Frame;
 use super::hardware::{Flush, Hardware};
 use super::seat::Cpu;
@@ -23,9 +26,9 @@ use super::stats::Made;
 use super::walk::Seen;
 use crate::sync::relax;
 use heapless::Vec;
-use ppc64_arch::addr::{GuestReal, LeafSize};
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+use ppc64_arch::radix::Entry;
 use ppc64_arch::radix::entry::Recorded;
-use ppc64_arch::radix::{Entry, Leaf};
 
 /// Pages that share a flush and a grace period.
 const BATCH: usize = if cfg!(loom) { 1 } else { 32 };
@@ -34,7 +37,8 @@ const BATCH: usize = if cfg!(loom) { 1 } else { 32 };
 #[derive(Clone, Copy, Debug)]
 struct Leaving {
     at: GuestReal,
-    leaf: Leaf,
+    frame: HostReal,
+    made: Made,
 }
 
 /// Frees a few pages of the guest's. True if it is worth trying again: this CPU freed some, or another one was at it.
@@ -72,26 +76,48 @@ fn gather<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, hand: &mut u64, leav
         let seen = unsafe { space.walk(GuestReal::new(at)) };
         let span = seen.place.level.entry_span();
         *hand = (at & !(span - 1)) + span;
-        pass(cpu, seen, GuestReal::new(at), leaving);
+        pass(space, cpu, seen, GuestReal::new(at).align_down(LeafSize::Size4K), leaving);
     }
     false
 }
 
-/// The hand passes one entry; there is room for one more.
-fn pass(cpu: &mut Cpu, seen: Seen<'_>, at: GuestReal, leaving: &mut Vec<Leaving, BATCH>) {
-    let (Entry::Leaf(leaf), Some(LeafSize::Size4K)) = (seen.entry, seen.place.level.leaf) else { return };
-    if Made::of(leaf) == Made::Shared {
+/// The hand passes one entry; there is room for one more. An entry that changes under it is in use: let it be.
+fn pass<H: Hardware>(
+    space: &Space<'_, H>,
+    cpu: &mut Cpu,
+    seen: Seen<'_>,
+    at: GuestReal,
+    leaving: &mut Vec<Leaving, BATCH>,
+) {
+    if seen.place.level.leaf != Some(LeafSize::Size4K) {
         return;
     }
-    if leaf.recorded().contains(Recorded::REFERENCED) {
-        let aged = leaf.with_recorded(leaf.recorded() - Recorded::REFERENCED);
-        // If it changed meanwhile it is in use: let it be.
-        cpu.stats.aged += u64::from(seen.place.swap(seen.entry, Entry::Leaf(aged)).is_ok());
-        return;
+    match seen.entry {
+        Entry::Leaf(leaf) if Made::of(leaf) == Made::Shared => {}
+        Entry::Leaf(leaf) if !space.memory().hardware.sets_reference() => {
+            let resting = State::Resting { frame: leaf.frame(), copied: Made::of(leaf) == Made::Copied };
+            cpu.stats.aged += u64::from(seen.place.swap(seen.entry, Entry::Absent(resting.encode())).is_ok());
+        }
+        Entry::Leaf(leaf) if leaf.recorded().contains(Recorded::REFERENCED) => {
+            let aged = leaf.with_recorded(leaf.recorded() - Recorded::REFERENCED);
+            cpu.stats.aged += u64::from(seen.place.swap(seen.entry, Entry::Leaf(aged)).is_ok());
+        }
+        Entry::Leaf(leaf) => take(cpu, seen, Leaving { at, frame: leaf.frame(), made: Made::of(leaf) }, leaving),
+        Entry::Absent(absent) => {
+            if let State::Resting { frame, copied } = State::decode(absent) {
+                let made = if copied { Made::Copied } else { Made::Zero };
+                take(cpu, seen, Leaving { at, frame, made }, leaving);
+            }
+        }
+        Entry::Table(_) => {}
     }
+}
+
+/// Puts a page in transit.
+fn take(cpu: &mut Cpu, seen: Seen<'_>, page: Leaving, leaving: &mut Vec<Leaving, BATCH>) {
     let transit = State::Transit { owner: cpu.id() as u32, generation: 0 };
     if seen.place.swap(seen.entry, Entry::Absent(transit.encode())).is_ok() {
-        let _there_is_room = leaving.push(Leaving { at: at.align_down(LeafSize::Size4K), leaf });
+        let _there_is_room = leaving.push(page);
     }
 }
 
@@ -108,8 +134,8 @@ fn take_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, leaving: &[Leaving
 }
 
 fn take_one_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, page: Leaving) -> bool {
-    // SAFETY: 1. The leaf owned this frame at this size. 2. It was unlinked, flushed, and every pin that may have seen it has ended.
-    let frame = unsafe { Frame::from_entry(page.leaf.frame(), LeafSize::Size4K) };
+    // SAFETY: 1. The entry owned this frame at this size. 2. It was unlinked, flushed, and every pin that may have seen it has ended.
+    let frame = unsafe { Frame::from_entry(page.frame, LeafSize::Size4K) };
     let kept = space.keep(cpu, &frame);
     // SAFETY: 1. The mutation lock, held by `reclaim`, keeps every table.
     let place = unsafe { space.walk(page.at) }.place;
@@ -118,12 +144,13 @@ fn take_one_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, page: Leaving)
             abort_transit(place, State::Stored(handle));
             space.put(cpu, frame);
             cpu.stats.paged_out += 1;
-            cpu.stats.unmapped.add(Made::of(page.leaf), LeafSize::Size4K);
+            cpu.stats.unmapped.add(page.made, LeafSize::Size4K);
             true
         }
         Err(_) => {
-            let _owned_by_entry = frame.into_entry();
-            finish_transit(place, page.leaf.recording(Recorded::REFERENCED));
+            // Resting, not a leaf: what the slot allows is for the fault to say.
+            let resting = State::Resting { frame: frame.into_entry(), copied: page.made == Made::Copied };
+            abort_transit(place, resting);
             cpu.stats.kept += 1;
             false
         }

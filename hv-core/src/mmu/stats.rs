@@ -72,6 +72,8 @@ pub enum Outcome {
     MachineError = 8,
     /// A page was brought back from the store.
     PagedIn = 9,
+    /// A page that was resting was used again.
+    Revived = 10,
 }
 
 /// Why an attempt was begun again.
@@ -92,7 +94,7 @@ pub enum Reason {
 
 const SIZES: usize = LeafSize::ALL.len();
 const KINDS: [&str; 3] = ["read", "write", "fetch"];
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 11] = [
     "installed",
     "unshared",
     "upgraded",
@@ -103,6 +105,7 @@ const OUTCOMES: [&str; 10] = [
     "out-of-memory",
     "machine-error",
     "paged-in",
+    "revived",
 ];
 const REASONS: [&str; 5] = ["slot-busy", "detached", "not-same", "gave-way", "serialised"];
 
@@ -178,7 +181,7 @@ pub struct Stats {
     pub paged_in: u64,
     /// Pages that the store would not take.
     pub kept: u64,
-    /// Leaves whose R was cleared by the second chance.
+    /// Pages put to the test by the second chance: R cleared, or the entry taken away.
     pub aged: u64,
     /// Flushes asked of the hardware.
     pub flushes: u64,

@@ -32,7 +32,7 @@ impl Unlinked {
     /// Takes out what stands at `place`, leaving an empty entry of `generation`. `None` if it is empty already.
     pub(super) fn take(place: Place<'_>, generation: u32) -> Option<Self> {
         if let Entry::Absent(absent) = place.look().entry
-            && !matches!(State::decode(absent), State::Stored(_))
+            && !matches!(State::decode(absent), State::Stored(_) | State::Resting { .. })
         {
             return None;
         }
@@ -69,12 +69,21 @@ fn free_entry<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, entry: Entry, le
                 free_table(space, cpu, table.base(), below);
             }
         }
-        (Entry::Absent(absent), _) => {
-            if let State::Stored(handle) = State::decode(absent) {
-                space.forget(cpu, handle);
-            }
-        }
+        (Entry::Absent(absent), _) => free_absent(space, cpu, State::decode(absent)),
         (Entry::Leaf(_), None) => {}
+    }
+}
+
+/// An absent entry may own a page as well.
+fn free_absent<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, state: State) {
+    match state {
+        State::Stored(handle) => space.forget(cpu, handle),
+        State::Resting { frame, copied } => {
+            cpu.stats.unmapped.add(if copied { Made::Copied } else { Made::Zero }, LeafSize::Size4K);
+            // SAFETY: 1. A resting entry owns its frame. 2. It was unlinked and flushed.
+            space.put(cpu, unsafe { Frame::from_entry(frame, LeafSize::Size4K) });
+        }
+        State::Empty { .. } | State::Transit { .. } | State::Detached => {}
     }
 }
 

@@ -16,6 +16,12 @@ fn pointer<T>(at: HostReal) -> *mut T {
     core::ptr::with_exposed_provenance_mut(crate::memory::index(at.raw()))
 }
 
+/// How many of `bytes` bytes at `at` come before the first aligned doubleword, and how many doublewords follow.
+fn split(at: HostReal, bytes: usize) -> (usize, usize) {
+    let head = (crate::memory::index(at.raw()).wrapping_neg() & 7).min(bytes);
+    (head, (bytes - head) / 8)
+}
+
 // SAFETY: 1. with translation off an effective address is the real address, so the accessors reach the frame itself; 2. `flush` waits for the L0,
 // and there is one CPU, whose translations end when it leaves the guest; 3. nothing here unwinds: panics abort.
 unsafe impl Hardware for Machine {
@@ -41,17 +47,36 @@ unsafe impl Hardware for Machine {
 
     unsafe fn read(&self, at: HostReal, into: &mut [u8]) {
         let from: *const u8 = pointer(at);
-        for (offset, byte) in into.iter_mut().enumerate() {
-            // SAFETY: 1. the range lies in one frame that lives, by the caller; 2. volatile: the guest may write meanwhile, and each byte is read once.
-            *byte = unsafe { from.add(offset).read_volatile() };
+        let (head, words) = split(at, into.len());
+        // SAFETY: 1. the range lies in one frame that lives, by the caller; 2. volatile: the guest may write meanwhile, and each byte is read once;
+        // 3. `split` aligned the words.
+        unsafe {
+            let bytes = |into: &mut [u8], from: *const u8| {
+                into.iter_mut().enumerate().for_each(|(offset, byte)| *byte = from.add(offset).read_volatile());
+            };
+            bytes(&mut into[..head], from);
+            let (whole, rest) = into[head..].split_at_mut(words * 8);
+            for (offset, word) in whole.chunks_exact_mut(8).enumerate() {
+                word.copy_from_slice(&from.add(head).cast::<u64>().add(offset).read_volatile().to_ne_bytes());
+            }
+            bytes(rest, from.add(head + words * 8));
         }
     }
 
     unsafe fn write(&self, at: HostReal, from: &[u8]) {
         let to: *mut u8 = pointer(at);
-        for (offset, byte) in from.iter().enumerate() {
-            // SAFETY: 1. the range lies in one frame that lives, by the caller; 2. volatile: the guest may look meanwhile.
-            unsafe { to.add(offset).write_volatile(*byte) }
+        let (head, words) = split(at, from.len());
+        // SAFETY: 1. the range lies in one frame that lives, by the caller; 2. volatile: the guest may look meanwhile; 3. `split` aligned the words.
+        unsafe {
+            let bytes = |to: *mut u8, from: &[u8]| {
+                from.iter().enumerate().for_each(|(offset, byte)| to.add(offset).write_volatile(*byte));
+            };
+            bytes(to, &from[..head]);
+            let (whole, rest) = from[head..].split_at(words * 8);
+            for (offset, word) in whole.as_chunks::<8>().0.iter().enumerate() {
+                to.add(head).cast::<u64>().add(offset).write_volatile(u64::from_ne_bytes(*word));
+            }
+            bytes(to.add(head + words * 8), rest);
         }
     }
 
@@ -63,6 +88,11 @@ unsafe impl Hardware for Machine {
     unsafe fn bytes_mut(&self, at: HostReal, bytes: usize) -> &mut [u8] {
         // SAFETY: 1. as above, and no other slice of the frame lives.
         unsafe { core::slice::from_raw_parts_mut(pointer(at), bytes) }
+    }
+
+    fn sets_reference(&self) -> bool {
+        // Under QEMU's TCG nobody does, and a real machine below loses little by it.
+        false
     }
 
     fn flush(&self, what: Flush) {

@@ -37,7 +37,8 @@ pub fn prepare(args: &RunArgs) -> Result<Guest> {
     let inspected = inspect(&kernel, args)?;
     let initrd = find_initrd(args)?;
     let initrd_size = fs::metadata(&initrd)?.len();
-    let machine_memory = machine_memory(args.budget.unwrap_or(args.memory).min(args.memory), inspected.memory() + initrd_size);
+    let machine_memory =
+        machine_memory(args.budget.unwrap_or(args.memory).min(args.memory), inspected.memory() + initrd_size);
     if !args.unchecked {
         check_unit("--memory", args.memory)?;
         args.budget.map_or(Ok(()), |budget| check_unit("--budget", budget))?;

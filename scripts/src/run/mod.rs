@@ -91,7 +91,9 @@ fn under_hypervisor(args: &RunArgs, guest: &Guest, hypervisor: &Hypervisor, file
     let bundled = guest.firmware != Firmware::Bios;
     let mut machine = machine(args, guest, boot, Some(files.raw.clone()))?;
     let (memory, granule) = (size(args.memory), args.granule.name());
-    let kind = args.budget.map_or_else(|| format!("samewise.granule={granule}"), |bytes| format!("samewise.budget={}", size(bytes)));
+    let kind = args
+        .budget
+        .map_or_else(|| format!("samewise.granule={granule}"), |bytes| format!("samewise.budget={}", size(bytes)));
     machine.append = format!("samewise.memory={memory} {kind} {}", machine.append);
     if bundled {
         machine.kernel = hypervisor.kept_elf()?;

@@ -11,7 +11,7 @@ pub use arena::Arena;
 pub use translate::{Translation, Walked};
 
 use hv_core::mmu::{Access, Flush, Frame, FramePool, Hardware, Memory};
-use hv_core::sync::AtomicU64;
+use hv_core::sync::{AtomicU64, Ordering};
 use ppc64_arch::addr::{EffAddr, GuestReal, HostReal, LeafSize};
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -26,6 +26,7 @@ pub struct Machine {
     partitions: Mutex<HashMap<u32, (u64, u64)>>,
     caches: Vec<Mutex<Vec<Translation>>>,
     flushes: Mutex<Vec<Flush>>,
+    sets_reference: AtomicU64,
 }
 
 impl Machine {
@@ -37,6 +38,7 @@ impl Machine {
             partitions: Mutex::default(),
             caches: (0..cpus).map(|_| Mutex::default()).collect(),
             flushes: Mutex::default(),
+            sets_reference: AtomicU64::new(1),
         }
     }
 
@@ -50,6 +52,11 @@ impl Machine {
         // SAFETY: 1. The arena is new: nothing else uses it.
         unsafe { pool.give(HostReal::new(ARENA_BASE.raw() + reserved), end) };
         Box::leak(Box::new(Memory { hardware, pool }))
+    }
+
+    /// Makes it hardware that leaves R to software for good.
+    pub fn leave_reference_to_software(&self) {
+        self.sets_reference.store(0, Ordering::Relaxed);
     }
 
     /// The memory itself, for tests to look into.
@@ -146,6 +153,10 @@ unsafe impl Hardware for Machine {
         let words: *const AtomicU64 = self.arena.words(at, bytes / 8).as_ptr();
         // SAFETY: 1. and 2. as in `bytes`. 3. Atomics may be written through a shared reference.
         unsafe { core::slice::from_raw_parts_mut(words.cast_mut().cast(), bytes) }
+    }
+
+    fn sets_reference(&self) -> bool {
+        self.sets_reference.load(Ordering::Relaxed) != 0
     }
 
     fn flush(&self, what: Flush) {

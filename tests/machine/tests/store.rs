@@ -73,8 +73,17 @@ fn check_books(seat: Seat<'_, '_, Machine>) {
 }
 
 #[test]
-fn a_guest_four_times_its_budget_loses_nothing() {
-    let (_, space) = guest(8 * MIB, 2 * MIB);
+fn a_guest_four_times_its_budget_loses_nothing_where_hardware_sets_r_and_where_it_does_not() {
+    for software in [false, true] {
+        let (memory, space) = guest(8 * MIB, 2 * MIB);
+        if software {
+            memory.hardware.leave_reference_to_software();
+        }
+        four_times_the_budget(space);
+    }
+}
+
+fn four_times_the_budget(space: Space<'static, Machine>) {
     let seat = Seat::new(&space, Cpu::new(0).unwrap());
     for round in 0..2 {
         for page in 0..2048 {
@@ -164,9 +173,13 @@ proptest! {
     #[test]
     fn any_order_of_pages_under_any_budget_agrees_with_a_plain_map(
         budget in 24u64..64,
+        software: bool,
         steps in prop::collection::vec((0u8..8, 0u64..128, any::<u32>()), 1..400),
     ) {
-        let (_, space) = guest(MIB / 2, budget * 0x1000);
+        let (memory, space) = guest(MIB / 2, budget * 0x1000);
+        if software {
+            memory.hardware.leave_reference_to_software();
+        }
         let seat = Seat::new(&space, Cpu::new(0).unwrap());
         let mut model = std::collections::HashMap::new();
         for (what, page, value) in steps {

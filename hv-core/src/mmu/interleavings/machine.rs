@@ -98,6 +98,10 @@ unsafe impl Hardware for Model {
         unsafe { core::slice::from_raw_parts_mut(self.to_write(at), bytes) }
     }
 
+    fn sets_reference(&self) -> bool {
+        true
+    }
+
     fn flush(&self, _what: Flush) {}
 
     fn set_partition(&self, _lpid: u32, _scoped: u64, _process: u64) {}
