@@ -37,6 +37,8 @@
 //! | [`slot`] | which guest real addresses exist, and what they are made of |
 //! | [`pins`] | versions, pins and the grace period |
 //! | [`absent`] | the 63 bits of an entry that is not valid |
+//! | [`ledger`], `reclaim` | what a guest is charged for; making room when it is spent |
+//! | [`store`] | where pages come from, and where they go |
 //! | [`frame`], [`cache`] | host memory in frames, and each CPU's few |
 //! | [`walk`], [`commit`] | look without locks; compare and swap |
 //! | [`unlink`] | what was taken out of a table: flush it, then free it |

@@ -8,7 +8,7 @@ use super::pins::MAX_CPUS;
 use super::request::{Access, Reflect, Resolution, StorageFault};
 use super::slot::Found;
 use super::space::Space;
-use super::stats::Stats;
+use super::stats::{Outcome, Stats};
 use super::store::Reader;
 use super::stream::Stream;
 use crate::sync::relax;
@@ -109,6 +109,7 @@ impl<'a, 'm, H: Hardware> Seat<'a, 'm, H> {
     #[inline]
     pub fn fault(&self, fault: &StorageFault) -> Resolution {
         if let Some(why) = incurable(fault) {
+            self.cpu.borrow_mut().stats.fault(fault.access, false, Outcome::Reflected);
             return Resolution::Reflect(why);
         }
         let request = Request { at: fault.claim, access: needed(fault), own: false };

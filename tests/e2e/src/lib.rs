@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should panic"))]
 
 mod bad_input;
+mod budget;
 mod ends;
 mod firmware;
 mod guest_cell;
@@ -68,6 +69,7 @@ impl Case {
 #[must_use]
 pub fn cases(extent: Extent) -> Vec<Case> {
     let guests = matrix::cells(extent).into_iter().map(guest_cell::case);
-    let others = [bad_input::cases(), ends::cases(), firmware::cases(), hostile::cases(), terminal::cases()];
+    let others =
+        [bad_input::cases(), budget::cases(), ends::cases(), firmware::cases(), hostile::cases(), terminal::cases()];
     guests.chain(others.into_iter().flatten()).collect()
 }

@@ -8,6 +8,16 @@ use std::path::Path;
 /// Counters by dotted name.
 pub struct Stats(BTreeMap<String, u64>);
 
+/// What a store did.
+pub struct Moved {
+    /// Pages that went there.
+    pub out: u64,
+    /// Pages that came back.
+    pub back: u64,
+    /// Their size over the memory that they take there.
+    pub ratio: f64,
+}
+
 impl Stats {
     /// Reads what the tool wrote.
     pub fn read(path: &Path) -> Result<Self> {
@@ -32,12 +42,34 @@ impl Stats {
         for kind in self.kinds() {
             pages += self.check_sum(&format!("made.{kind}"), &format!("unmapped.{kind}"), &format!("live.{kind}"))?;
         }
+        let faults = self.check_faults()?;
         let tables = self.check_sum("tables.made", "tables.freed", "tables.live")?;
         for never in ["pages.unaccounted", "tables.broken", "memory.double-frees"] {
             ensure!(self.get(never) == 0, "{never} is {}", self.get(never));
         }
         ensure!(pages > 0 && tables > 0, "no pages or tables were reported");
-        Ok(format!("{pages} pages and {tables} tables accounted for"))
+        Ok(format!("{faults} faults, {pages} pages and {tables} tables accounted for"))
+    }
+
+    /// Every storage exit of the guest is a fault with an outcome.
+    pub fn check_faults(&self) -> Result<u64> {
+        let exits = self.get("exit.hdsi") + self.get("exit.hisi");
+        let guests =
+            |name: &str| ["fault.read.", "fault.write.", "fault.fetch."].iter().any(|kind| name.starts_with(kind));
+        let faults: u64 = self.0.iter().filter(|(name, _)| guests(name)).map(|(_, count)| count).sum();
+        ensure!(exits == faults && exits > 0, "{exits} storage exits, {faults} faults with an outcome");
+        Ok(exits)
+    }
+
+    /// Out − back = what the tables' entries say is stored, and the charge stays within the budget and the little that a page-out may overdraw.
+    pub fn check_store(&self, budget: u64) -> Result<Moved> {
+        let [out, back, pages] = ["paged-out", "paged-in", "pages"].map(|name| self.get(&format!("store.{name}")));
+        ensure!(out.checked_sub(back) == Some(pages), "{out} pages out, {back} back, {pages} there");
+        ensure!(self.get("store.unaccounted") == 0, "tables and store disagree");
+        let charged = self.get("store.charged-bytes");
+        ensure!(charged <= budget + (2 << 20), "{charged} bytes are charged for a budget of {budget}");
+        let bytes = self.get("store.memory-bytes").max(1);
+        Ok(Moved { out, back, ratio: (pages * 4096) as f64 / bytes as f64 })
     }
 
     /// Checks made − gone = live, and returns what was made.
@@ -58,13 +90,14 @@ mod tests {
         let pages = [("made.zero.4k", made), ("unmapped.zero.4k", unmapped), ("live.zero.4k", live)];
         let others =
             [("made.image-shared.64k", 5), ("live.image-shared.64k", 5), ("tables.made", 4), ("tables.live", 4)];
-        let all = pages.iter().chain(&others).map(|(name, value)| ((*name).to_owned(), *value));
+        let faults = [("exit.hdsi", 8), ("exit.hisi", 2), ("fault.read.installed", 7), ("fault.fetch.spurious", 3)];
+        let all = pages.iter().chain(&others).chain(&faults).map(|(name, value)| ((*name).to_owned(), *value));
         Stats(all.chain([("pages.unaccounted".to_owned(), unaccounted)]).collect())
     }
 
     #[test]
     fn pages_that_are_accounted_for_pass() {
-        assert_eq!(stats(10, 3, 7, 0).check_pages().unwrap(), "15 pages and 4 tables accounted for");
+        assert_eq!(stats(10, 3, 7, 0).check_pages().unwrap(), "10 faults, 15 pages and 4 tables accounted for");
     }
 
     #[test]
@@ -72,6 +105,25 @@ mod tests {
         assert!(stats(10, 3, 6, 0).check_pages().is_err());
         assert!(stats(3, 10, 7, 0).check_pages().is_err());
         assert!(stats(10, 3, 7, 1).check_pages().is_err());
+    }
+
+    #[test]
+    fn an_exit_without_an_outcome_fails() {
+        let mut stats = stats(10, 3, 7, 0);
+        stats.0.insert("exit.hdsi".to_owned(), 9);
+        assert!(stats.check_pages().is_err());
+    }
+
+    #[test]
+    fn a_store_that_lost_a_page_or_took_too_much_fails() {
+        let of = |out, back, pages, charged| {
+            let all = [("paged-out", out), ("paged-in", back), ("pages", pages), ("charged-bytes", charged)];
+            Stats(all.into_iter().map(|(name, value)| (format!("store.{name}"), value)).collect())
+        };
+        assert!(of(10, 4, 6, 64 << 20).check_store(64 << 20).is_ok());
+        assert!(of(10, 4, 5, 64 << 20).check_store(64 << 20).is_err());
+        assert!(of(4, 10, 6, 64 << 20).check_store(64 << 20).is_err());
+        assert!(of(10, 4, 6, 70 << 20).check_store(64 << 20).is_err());
     }
 
     #[test]
