@@ -52,33 +52,57 @@ pub(super) fn reclaim<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu) -> bool 
         relax();
         return true;
     };
-    // Twice round: once to take R away, once to find it gone.
-    let mut rounds = 0;
-    while rounds < 3 {
+    while !turn.hand.is_idle() {
         let mut leaving = Vec::new();
-        let wrapped = gather(space, cpu, &mut turn.hand, &mut leaving);
-        rounds += u32::from(wrapped);
-        if take_out(space, cpu, &leaving) > 0 {
+        gather(space, cpu, &mut turn.hand, &mut leaving);
+        let freed = take_out(space, cpu, &leaving);
+        turn.hand.freed += freed;
+        if freed > 0 {
             return true;
         }
     }
+    // Another fault may try again: by then the guest has used, and perhaps changed, other pages.
+    turn.hand.poor_rounds = 0;
     false
 }
 
-/// Moves the hand until a batch is gathered or the last slot's end is reached, where it begins again; true in that case.
-fn gather<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, hand: &mut u64, leaving: &mut Vec<Leaving, BATCH>) -> bool {
+/// Where reclaim goes on, and what it was good for.
+#[derive(Debug, Default)]
+pub(super) struct Hand {
+    at: u64,
+    /// Pages freed since it began a round.
+    freed: u64,
+    /// Rounds in succession that freed next to nothing.
+    poor_rounds: u32,
+}
+
+impl Hand {
+    /// A round that frees less than this part of the budget was not worth it.
+    const POOR: u64 = 512;
+    /// One round may only put pages to the test; when those behind it find nothing either, what is there does not compress.
+    const ROUNDS: u32 = 3;
+
+    const fn is_idle(&self) -> bool {
+        self.poor_rounds >= Self::ROUNDS
+    }
+
+    fn begin_round(&mut self, budget: u64) {
+        self.poor_rounds = if self.freed < (budget / Self::POOR).max(1) { self.poor_rounds + 1 } else { 0 };
+        self.freed = 0;
+        self.at = 0;
+    }
+}
+
+/// Moves the hand until a batch is gathered or the last slot's end is reached, where a new round begins.
+fn gather<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, hand: &mut Hand, leaving: &mut Vec<Leaving, BATCH>) {
     while !leaving.is_full() {
-        let Some(at) = space.slots().next(*hand) else {
-            *hand = 0;
-            return true;
-        };
+        let Some(at) = space.slots().next(hand.at) else { return hand.begin_round(space.ledger().budget()) };
         // SAFETY: 1. The mutation lock, held by `reclaim`, keeps every table.
         let seen = unsafe { space.walk(GuestReal::new(at)) };
         let span = seen.place.level.entry_span();
-        *hand = (at & !(span - 1)) + span;
+        hand.at = (at & !(span - 1)) + span;
         pass(space, cpu, seen, GuestReal::new(at).align_down(LeafSize::Size4K), leaving);
     }
-    false
 }
 
 /// The hand passes one entry; there is room for one more. An entry that changes under it is in use: let it be.
@@ -122,7 +146,7 @@ fn take(cpu: &mut Cpu, seen: Seen<'_>, page: Leaving, leaving: &mut Vec<Leaving,
 }
 
 /// One flush and one grace period for what was gathered, and for the R bits that were taken away; then each page. How many were freed.
-fn take_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, leaving: &[Leaving]) -> usize {
+fn take_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, leaving: &[Leaving]) -> u64 {
     space.memory().hardware.flush(Flush::Partition { lpid: space.lpid() });
     cpu.stats.flushes += 1;
     if leaving.is_empty() {
@@ -130,7 +154,7 @@ fn take_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, leaving: &[Leaving
     }
     // From here on no CPU translates to these frames, and none that the hypervisor found before can still be written.
     space.pins().grace();
-    leaving.iter().filter(|page| take_one_out(space, cpu, **page)).count()
+    leaving.iter().map(|page| u64::from(take_one_out(space, cpu, *page))).sum()
 }
 
 fn take_one_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, page: Leaving) -> bool {

@@ -8,6 +8,7 @@ use super::frame::{Frame, Memory};
 use super::hardware::Hardware;
 use super::ledger::{Ledger, Purse};
 use super::pins::Pins;
+use super::reclaim::Hand;
 use super::seat::Cpu;
 use super::slot::{Granule, SlotError, SlotSpec, Slots};
 use super::store::{Compressed, Frames, Handle, StoreError};
@@ -40,8 +41,8 @@ pub struct Space<'m, H> {
 pub(super) struct Mutation {
     /// How many there were, modulo 2^20: the generation of what the present one empties.
     generation: u32,
-    /// The address at which reclaim goes on.
-    pub hand: u64,
+    /// Where reclaim goes on.
+    pub hand: Hand,
 }
 
 impl<'m, H: Hardware> Space<'m, H> {
