@@ -133,21 +133,21 @@ impl<'m, H: Hardware> Space<'m, H> {
     /// Fills `frame` with a page of the store.
     pub(super) fn fetch(&self, cpu: &mut Cpu, handle: Handle, frame: &mut Frame) -> Result<(), StoreError> {
         let store = self.store.as_ref().ok_or(StoreError::Gone)?;
-        store.get(&self.memory.hardware, &mut cpu.buffer, handle, frame)
+        store.get(self.memory, &mut cpu.buffer, handle, frame)
     }
 
     /// Puts a page into the store. Its memory may overdraw the account: the page's own frame is given back right after.
     pub(super) fn keep(&self, cpu: &mut Cpu, frame: &Frame) -> Result<Handle, StoreError> {
         let store = self.store.as_ref().ok_or(StoreError::Full)?;
         let mut frames = Overdraft { space: self, purse: &mut cpu.purse, cache: &mut cpu.frames };
-        store.put(&self.memory.hardware, &mut frames, &mut cpu.buffer, frame)
+        store.put(self.memory, &mut frames, &mut cpu.buffer, frame)
     }
 
     /// Forgets a page of the store.
     pub(super) fn forget(&self, cpu: &mut Cpu, handle: Handle) {
         let Some(store) = self.store.as_ref() else { return };
         let mut frames = Overdraft { space: self, purse: &mut cpu.purse, cache: &mut cpu.frames };
-        let forgotten = store.forget(&self.memory.hardware, &mut frames, handle);
+        let forgotten = store.forget(self.memory, &mut frames, handle);
         debug_assert!(forgotten.is_ok(), "a handle was forgotten twice");
     }
 

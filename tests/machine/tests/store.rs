@@ -126,19 +126,41 @@ fn pages_that_do_not_compress_stay_and_then_the_guest_is_told() {
 
 #[test]
 fn memory_that_went_bad_is_noticed_and_never_shown() {
+    // No entry of a table begins with 01 in its first byte, and a frame's first fragment is its header.
+    went_bad(24, 0x10_0000, |at, word| at >> 8 & 15 != 0 && word & 0xc0 == 0x40);
+}
+
+#[test]
+fn a_link_that_went_bad_is_not_followed_out_of_the_pool() {
+    // Links are the first words of fragments, numbers of 256 bytes in the arena; a frame's first fragment is its header.
+    let base = machine::ARENA_BASE.raw() >> 8;
+    let is_link = move |at: u64, word: u64| at >> 8 & 15 != 0 && (base..base + (32 * MIB >> 8)).contains(&word);
+    went_bad(0, 0xff00_0000_0000_0000, is_link);
+    went_bad(0, 0x0100_0000, is_link);
+}
+
+fn went_bad(word: u64, damage: u64, concerns: impl Fn(u64, u64) -> bool) {
     let (memory, space) = guest(8 * MIB, 2 * MIB);
     let seat = Seat::new(&space, Cpu::new(0).unwrap());
-    for page in 0..2048 {
-        store_page(&seat, 0, page * 0x1000, page << 20);
+    // Half of each page is noise, so that it takes several fragments; there is room for about 700 such pages.
+    for page in 0..640u64 {
+        for offset in (0..0x1000).step_by(16) {
+            let host = reach(&seat, 0, page * 0x1000 + offset, Access::Write).unwrap();
+            let noise = (page << 12 | offset).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            memory.hardware.arena().write_u64(host, noise ^ noise >> 31);
+        }
     }
-    // Every word of the host's memory that looks like part of a compressed page loses a bit.
+    // Every word of the host's memory that may be part of a compressed page changes a few bits.
     let arena = memory.hardware.arena();
     for at in (machine::ARENA_BASE.raw()..machine::ARENA_BASE.raw() + 32 * MIB).step_by(256) {
-        let at = HostReal::new(at + 24);
-        arena.write_u64(at, arena.read_u64(at) ^ 0x10_0000);
+        let at = HostReal::new(at + word);
+        let old = arena.read_u64(at);
+        if concerns(at.raw(), old) {
+            arena.write_u64(at, old ^ damage);
+        }
     }
     let mut noticed = 0;
-    for page in 0..2048u64 {
+    for page in 0..640u64 {
         match reach(&seat, 0, page * 0x1000, Access::Read) {
             Ok(_) => {}
             Err(end) => {

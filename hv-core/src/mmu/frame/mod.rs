@@ -89,6 +89,8 @@ impl Frame {
 /// All free host memory, behind one lock that the fault path takes only to refill or empty a CPU's cache, or for large frames.
 #[derive(Debug)]
 pub struct FramePool {
+    from: HostReal,
+    to: HostReal,
     blocks: Lock<Blocks>,
 }
 
@@ -97,7 +99,15 @@ impl FramePool {
     /// is given to it.
     #[must_use]
     pub fn new(base: HostReal, blocks: &'static mut [Block]) -> Self {
-        Self { blocks: Lock::new(Blocks::new(base, blocks)) }
+        let bytes = blocks.len() as u64 * LeafSize::Size2M.bytes();
+        let to = base.checked_add(bytes).unwrap_or(HostReal::new(u64::MAX));
+        Self { from: base, to, blocks: Lock::new(Blocks::new(base, blocks)) }
+    }
+
+    /// Whether an address lies in the memory that the pool spans: what is read from memory that may have gone bad is asked this before it is followed.
+    #[must_use]
+    pub fn spans(&self, at: HostReal) -> bool {
+        self.from <= at && at < self.to
     }
 
     /// How many [`Block`]s a pool over `base..end` needs.

@@ -10,7 +10,7 @@
 
 use super::fragments::Fragments;
 use super::{Frames, Handle, StoreError};
-use crate::mmu::frame::Frame;
+use crate::mmu::frame::{Frame, Memory};
 use crate::mmu::hardware::Hardware;
 use crate::sync::Lock;
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
@@ -105,13 +105,13 @@ impl Compressed {
     /// [`StoreError::NotWorth`] if it does not compress to three quarters, [`StoreError::Full`] if there is no memory for it.
     pub fn put<H: Hardware>(
         &self,
-        hardware: &H,
+        memory: &Memory<H>,
         frames: &mut impl Frames,
         buffer: &mut Reader,
         page: &Frame,
     ) -> Result<Handle, StoreError> {
         // SAFETY: 1. The frame is owned, and the caller has taken it away from the guest.
-        let contents = unsafe { hardware.bytes(page.at(), PIECE) };
+        let contents = unsafe { memory.hardware.bytes(page.at(), PIECE) };
         let length = compress_into(contents, &mut buffer.bytes[RECORD..]).map_err(|_| StoreError::NotWorth)?;
         if length > PIECE / 4 * 3 {
             return Err(StoreError::NotWorth);
@@ -121,7 +121,7 @@ impl Compressed {
         inner.generation = (inner.generation + 1) & GENERATION;
         let record = Record { generation: inner.generation, checksum, length: length as u32 };
         buffer.bytes[..RECORD].copy_from_slice(&record.to_bytes());
-        let place = inner.fragments.store(hardware, frames, &buffer.bytes[..RECORD + length])?;
+        let place = inner.fragments.store(memory, frames, &buffer.bytes[..RECORD + length])?;
         inner.pages += 1;
         inner.compressed_bytes += (RECORD + length) as u64;
         Ok(Handle { place, generation: record.generation })
@@ -133,26 +133,26 @@ impl Compressed {
     /// [`StoreError::Gone`] for a handle that is not the page's, [`StoreError::Corrupt`] if its memory went bad.
     pub fn get<H: Hardware>(
         &self,
-        hardware: &H,
+        memory: &Memory<H>,
         buffer: &mut Reader,
         handle: Handle,
         page: &mut Frame,
     ) -> Result<(), StoreError> {
         let record = {
             let _inner = self.inner.lock();
-            let record = Self::record(hardware, handle)?;
-            Fragments::load(hardware, handle.place, &mut buffer.bytes[..RECORD + record.length as usize])?;
+            let record = Self::record(memory, handle)?;
+            Fragments::load(memory, handle.place, &mut buffer.bytes[..RECORD + record.length as usize])?;
             record
         };
         // SAFETY: 1. The frame is owned and no entry names it yet.
-        let contents = unsafe { hardware.bytes_mut(page.at(), PIECE) };
+        let contents = unsafe { memory.hardware.bytes_mut(page.at(), PIECE) };
         let compressed = &buffer.bytes[RECORD..RECORD + record.length as usize];
         match decompress_into(compressed, contents) {
             Ok(PIECE) if crc32fast::hash(contents) == record.checksum => {}
             _ => return Err(StoreError::Corrupt),
         }
         // SAFETY: 1. The frame is owned.
-        unsafe { hardware.make_executable(page.at(), PIECE as u64) };
+        unsafe { memory.hardware.make_executable(page.at(), PIECE as u64) };
         Ok(())
     }
 
@@ -162,16 +162,16 @@ impl Compressed {
     /// [`StoreError::Gone`] if it was forgotten already.
     pub fn forget<H: Hardware>(
         &self,
-        hardware: &H,
+        memory: &Memory<H>,
         frames: &mut impl Frames,
         handle: Handle,
     ) -> Result<(), StoreError> {
         let mut inner = self.inner.lock();
-        let record = Self::record(hardware, handle)?;
+        let record = Self::record(memory, handle)?;
         inner.pages -= 1;
         inner.compressed_bytes -= (RECORD as u32 + record.length) as u64;
-        Self::spoil(hardware, handle);
-        inner.fragments.release(hardware, frames, handle.place);
+        Self::spoil(memory, handle);
+        inner.fragments.release(memory, frames, handle.place);
         Ok(())
     }
 
@@ -183,9 +183,9 @@ impl Compressed {
         Held { pages, compressed_bytes, memory_bytes: inner.fragments.bytes() }
     }
 
-    fn record<H: Hardware>(hardware: &H, handle: Handle) -> Result<Record, StoreError> {
+    fn record<H: Hardware>(memory: &Memory<H>, handle: Handle) -> Result<Record, StoreError> {
         let mut bytes = [0; RECORD];
-        Fragments::load(hardware, handle.place, &mut bytes)?;
+        Fragments::load(memory, handle.place, &mut bytes)?;
         let record = Record::from_bytes(&bytes);
         if record.generation != handle.generation {
             return Err(StoreError::Gone);
@@ -197,10 +197,10 @@ impl Compressed {
     }
 
     /// Makes a record disagree with every handle, so that one that is used after its page was forgotten is noticed while the memory is still the store's.
-    fn spoil<H: Hardware>(hardware: &H, handle: Handle) {
+    fn spoil<H: Hardware>(memory: &Memory<H>, handle: Handle) {
         let nobody = Record { generation: u32::MAX, checksum: 0, length: 0 };
         let at = HostReal::new((handle.place << 8) + 8);
         // SAFETY: 1. The record was just read from the store's own memory, under its lock.
-        unsafe { hardware.write(at, &nobody.to_bytes()) }
+        unsafe { memory.hardware.write(at, &nobody.to_bytes()) }
     }
 }

@@ -11,7 +11,7 @@
 //! Everything is read and written through [`Hardware`], so the fake machine checks each access.
 
 use super::{Frames, StoreError};
-use crate::mmu::frame::Frame;
+use crate::mmu::frame::{Frame, FramePool, Memory};
 use crate::mmu::hardware::Hardware;
 use ppc64_arch::addr::{HostReal, LeafSize};
 
@@ -59,15 +59,16 @@ impl Fragments {
     /// Puts `pieces`, one after the other, into a new chain, and returns its first fragment. On an error everything is as it was.
     pub fn store<H: Hardware>(
         &mut self,
-        hardware: &H,
+        memory: &Memory<H>,
         frames: &mut impl Frames,
         bytes: &[u8],
     ) -> Result<u64, StoreError> {
+        let hardware = &memory.hardware;
         let mut next = NONE;
         // From the end, so that each fragment knows its successor when it is written.
         for piece in bytes.chunks(PAYLOAD).rev() {
             let Some(fragment) = self.take(hardware, frames) else {
-                self.release(hardware, frames, next);
+                self.release(memory, frames, next);
                 return Err(StoreError::Full);
             };
             write(hardware, fragment, 0, &next.to_le_bytes());
@@ -77,23 +78,24 @@ impl Fragments {
         Ok(next)
     }
 
-    /// Reads a chain, as many bytes as `into` has.
-    pub fn load<H: Hardware>(hardware: &H, first: u64, into: &mut [u8]) -> Result<(), StoreError> {
+    /// Reads a chain, as many bytes as `into` has. A link that leads out of the pool is memory that went bad, and is not followed.
+    pub fn load<H: Hardware>(memory: &Memory<H>, first: u64, into: &mut [u8]) -> Result<(), StoreError> {
         let mut fragment = first;
         for piece in into.chunks_mut(PAYLOAD) {
-            if fragment == NONE {
+            if !is_fragment(&memory.pool, fragment) {
                 return Err(StoreError::Corrupt);
             }
-            read(hardware, fragment, size_of::<u64>(), piece);
-            fragment = word(hardware, fragment, 0);
+            read(&memory.hardware, fragment, size_of::<u64>(), piece);
+            fragment = word(&memory.hardware, fragment, 0);
         }
         Ok(())
     }
 
-    /// Gives a chain's fragments back, and the frames that this leaves empty.
-    pub fn release<H: Hardware>(&mut self, hardware: &H, frames: &mut impl Frames, first: u64) {
+    /// Gives a chain's fragments back, and the frames that this leaves empty. What lies behind a link that went bad is lost to the store.
+    pub fn release<H: Hardware>(&mut self, memory: &Memory<H>, frames: &mut impl Frames, first: u64) {
+        let hardware = &memory.hardware;
         let mut fragment = first;
-        while fragment != NONE {
+        while is_fragment(&memory.pool, fragment) {
             let next = word(hardware, fragment, 0);
             self.put(hardware, frames, fragment);
             fragment = next;
@@ -183,6 +185,12 @@ impl Header {
             header.write(hardware, frame);
         }
     }
+}
+
+/// Whether a number read from memory can be that of a fragment: not a frame's header, and inside the pool.
+fn is_fragment(pool: &FramePool, fragment: u64) -> bool {
+    fragment & USABLE != 0
+        && fragment.checked_shl(SHIFT).is_some_and(|at| at >> SHIFT == fragment && pool.spans(HostReal::new(at)))
 }
 
 /// The number of the frame (of its first fragment) that a fragment lies in.
