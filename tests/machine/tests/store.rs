@@ -134,7 +134,7 @@ fn memory_that_went_bad_is_noticed_and_never_shown() {
 fn a_link_that_went_bad_is_not_followed_out_of_the_pool() {
     // Links are the first words of fragments, numbers of 256 bytes in the arena; a frame's first fragment is its header.
     let base = machine::ARENA_BASE.raw() >> 8;
-    let is_link = move |at: u64, word: u64| at >> 8 & 15 != 0 && (base..base + (32 * MIB >> 8)).contains(&word);
+    let is_link = move |at: u64, word: u64| at >> 8 & 15 != 0 && (base..base + ((32 * MIB) >> 8)).contains(&word);
     went_bad(0, 0xff00_0000_0000_0000, is_link);
     went_bad(0, 0x0100_0000, is_link);
 }
