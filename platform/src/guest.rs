@@ -17,7 +17,7 @@ use hv_core::guest::machine::Settings;
 use hv_core::guest::rtas::blob;
 use hv_core::guest::vcpu::Entry;
 use hv_core::guest::{Counters, Ended, GuestMemory, Host as _, Machine, Vcpu, run};
-use hv_core::mmu::{Cpu, Memory, Seat, Space};
+use hv_core::mmu::{Cpu, Granule, Memory, Seat, Space};
 use ppc64_arch::addr::{GuestReal, LeafSize};
 use ppc64_arch::pvr;
 use ppc64_arch::radix::geometry;
@@ -113,7 +113,7 @@ impl<'m> Guest<'m> {
     /// [`Refusal`].
     pub fn space<'h>(&self, memory: &'h Memory<Hardware>, options: &Options) -> Result<Space<'h, Hardware>, Refusal> {
         let space = match options.budget {
-            Some(budget) => Space::with_budget(memory, LPID, &geometry::ROOT, budget),
+            Some(budget) => Space::with_budget(memory, LPID, Granule::Fixed(LeafSize::Size4K), &geometry::ROOT, budget),
             None => Space::new(memory, LPID, options.granule),
         };
         let space = space.ok_or(Refusal::NoFrames)?;

@@ -1,6 +1,7 @@
 //! Counting by walking: what stands in a space's tables, to be held against what was counted on the way.
 
 use super::absent::State;
+use super::discipline::Discipline;
 use super::hardware::Hardware;
 use super::space::Space;
 use super::stats::{Made, Pages};
@@ -25,7 +26,7 @@ pub struct Audit {
 
 impl Audit {
     /// Walks the tables of `space`. Mutations are kept out; faults that run meanwhile may or may not be counted.
-    pub fn of<H: Hardware>(space: &Space<'_, H>) -> Self {
+    pub fn of<H: Hardware, D: Discipline>(space: &Space<'_, H, D>) -> Self {
         let _no_mutation = space.lock();
         let mut audit = Self::default();
         let (root, level) = space.top();
@@ -33,7 +34,7 @@ impl Audit {
         audit
     }
 
-    fn table<H: Hardware>(&mut self, space: &Space<'_, H>, base: HostReal, level: &'static Level) {
+    fn table<H: Hardware, D: Discipline>(&mut self, space: &Space<'_, H, D>, base: HostReal, level: &'static Level) {
         for index in 0..level.entries() as u64 {
             let at = GuestReal::new(index << level.shift);
             // SAFETY: 1. The table is linked, and the mutation lock keeps it so.
@@ -42,7 +43,7 @@ impl Audit {
         }
     }
 
-    fn entry<H: Hardware>(&mut self, space: &Space<'_, H>, entry: Entry, level: &'static Level) {
+    fn entry<H: Hardware, D: Discipline>(&mut self, space: &Space<'_, H, D>, entry: Entry, level: &'static Level) {
         match entry {
             Entry::Absent(absent) => match State::decode(absent) {
                 State::Empty { .. } => {}

@@ -15,6 +15,7 @@
 
 use super::absent::State;
 use super::commit::{Commit, Next, abort_transit, commit, finish_transit};
+use super::discipline::Discipline;
 use super::frame::Frame;
 use super::hardware::{Flush, Hardware};
 use super::reclaim::reclaim;
@@ -68,7 +69,11 @@ impl Attempt {
 
 /// Resolves one request: speculatively, and after a bounded number of tries with mutations locked out.
 #[inline]
-pub(super) fn resolve<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, request: Request) -> Resolution {
+pub(super) fn resolve<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    cpu: &mut Cpu,
+    request: Request,
+) -> Resolution {
     for _ in 0..SPECULATIVE_ATTEMPTS {
         match attempt(space, cpu, request) {
             Attempt::Done(Outcome::OutOfMemory, _) if reclaim(space, cpu) => {}
@@ -84,7 +89,7 @@ pub(super) fn resolve<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, request:
 
 /// The same attempts with mutations locked out, so that no slot is busy and no table goes away.
 #[cold]
-fn serialised<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, request: Request) -> Resolution {
+fn serialised<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, request: Request) -> Resolution {
     cpu.stats.again(Reason::Serialised);
     let _no_mutation = space.lock();
     for _ in 0..SERIALISED_ATTEMPTS {
@@ -103,7 +108,7 @@ fn serialised<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, request: Request
 
 /// One look and at most one commit, under one pin.
 #[inline]
-fn attempt<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, request: Request) -> Attempt {
+fn attempt<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, request: Request) -> Attempt {
     let _pin = space.pins().pin(cpu.id());
     let slot = match space.slots().find(request.at, cpu.hint) {
         Found::Slot(slot) => slot,
@@ -133,8 +138,8 @@ fn attempt<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, request: Request) -
 }
 
 /// One attempt at work, under the pin of its caller.
-struct Work<'w, 'm, H> {
-    space: &'w Space<'m, H>,
+struct Work<'w, 'm, H, D> {
+    space: &'w Space<'m, H, D>,
     cpu: &'w mut Cpu,
     slot: SlotView,
     request: Request,
@@ -146,7 +151,7 @@ enum Step<'a> {
     End(Attempt),
 }
 
-impl<'w, H: Hardware> Work<'w, '_, H> {
+impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Puts a page into an empty entry, and the tables above it where they are missing.
     #[inline]
     fn fill(&mut self, mut seen: Seen<'w>) -> Attempt {
@@ -421,8 +426,9 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
     }
 
     fn flush_leaf(&mut self, size: LeafSize) {
-        let at = self.request.at.align_down(size);
-        self.space.memory().hardware.flush(Flush::Leaf { lpid: self.space.lpid(), at, size });
+        let from = self.request.at.align_down(size);
+        let to = GuestReal::new(from.raw() + size.bytes());
+        self.space.memory().hardware.flush(Flush::Range { lpid: self.space.lpid(), from, to, size });
         self.cpu.stats.flushes += 1;
     }
 
@@ -440,7 +446,7 @@ impl<'w, H: Hardware> Work<'w, '_, H> {
 }
 
 impl<'w> Step<'w> {
-    fn follow<H: Hardware>(work: &Work<'w, '_, H>, seen: Seen<'w>, table: Table) -> Self {
+    fn follow<H: Hardware, D: Discipline>(work: &Work<'w, '_, H, D>, seen: Seen<'w>, table: Table) -> Self {
         let Some(level) = seen.place.level.below(table.bits()) else { return Self::End(Attempt::BROKEN) };
         // SAFETY: 1. A linked table entry points at a live table of its size. 2. The caller's pin keeps it.
         let place = unsafe { Place::in_table(&work.space.memory().hardware, table.base(), level, work.request.at) };

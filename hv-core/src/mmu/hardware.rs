@@ -6,13 +6,15 @@ use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 /// What has to leave every CPU's translation caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
-    /// One leaf of a partition.
-    Leaf {
+    /// Translations of leaves of one size in a range of a partition. What the page-walk cache knows of tables stays.
+    Range {
         /// Whose.
         lpid: u32,
-        /// The guest real address it mapped, aligned to `size`.
-        at: GuestReal,
-        /// Its size.
+        /// The first guest real address, aligned to `size`.
+        from: GuestReal,
+        /// The first one behind, aligned likewise.
+        to: GuestReal,
+        /// The leaves' size.
         size: LeafSize,
     },
     /// Everything of a partition, cached table entries (page-walk cache) included.
@@ -26,7 +28,7 @@ pub enum Flush {
 ///
 /// # Safety
 /// An implementation upholds: 1. for a frame that [`FramePool`](super::FramePool) handed out, the accessors reach that very memory;
-/// 2. `flush` returns only when no CPU can use a translation that it names; 3. none of them unwinds.
+/// 2. `flush` returns only when no CPU that it reaches can use a translation that it names; 3. none of them unwinds.
 pub unsafe trait Hardware: Sync {
     /// The doublewords of the table at `table`, as they stand in memory: big-endian.
     ///
@@ -80,8 +82,15 @@ pub unsafe trait Hardware: Sync {
     /// Whether it sets R when it uses a leaf, and goes on. If not, a page's use is noticed by taking its entry away for a while.
     fn sets_reference(&self) -> bool;
 
-    /// Completes the flush on every CPU before it returns.
+    /// Whether [`flush`](Self::flush) reaches every CPU, as `tlbie` does. If not it reaches the CPU that calls; the others are made to leave the guest, and
+    /// flush before they enter it again.
+    const BROADCAST: bool;
+
+    /// Completes the flush before it returns: on every CPU, or on this one ([`BROADCAST`](Self::BROADCAST)).
     fn flush(&self, what: Flush);
+
+    /// Makes CPU number `cpu` leave the guest soon if it is in one, without waiting for it. Asked only where flushes do not reach every CPU.
+    fn kick(&self, cpu: usize);
 
     /// Writes a partition's entry in the partition table (two doublewords, native order here) and makes every CPU forget the old one.
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64);

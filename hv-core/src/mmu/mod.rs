@@ -36,6 +36,7 @@
 //! | [`request`] | what goes in and comes out |
 //! | [`slot`] | which guest real addresses exist, and what they are made of |
 //! | [`pins`] | versions, pins and the grace period |
+//! | [`discipline`] | what the pins are an instance of |
 //! | [`absent`] | the 63 bits of an entry that is not valid |
 //! | [`ledger`], `reclaim` | what a guest is charged for; making room when it is spent |
 //! | [`store`] | where pages come from, and where they go |
@@ -52,6 +53,7 @@ pub mod absent;
 pub mod audit;
 pub mod cache;
 pub mod commit;
+pub mod discipline;
 pub mod fault;
 pub mod frame;
 pub mod hardware;
@@ -70,9 +72,10 @@ mod stream;
 pub mod unlink;
 pub mod walk;
 
+pub use discipline::Discipline;
 pub use frame::{Frame, FramePool, Memory};
 pub use hardware::{Flush, Hardware};
 pub use request::{Access, Reflect, Resolution, StorageFault, Ticket};
 pub use seat::{AccessError, Cpu, Seat};
 pub use slot::{Granule, SlotError, SlotSpec, Source};
-pub use space::Space;
+pub use space::{Config, Space};

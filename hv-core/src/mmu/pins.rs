@@ -13,6 +13,7 @@
 //!
 //! A pin is held for one attempt of a fault, never across a wait for another CPU, so that the grace period is short and cannot deadlock.
 
+use super::discipline::Discipline;
 use crate::sync::{AtomicU64, CacheLine, Ordering, fence, relax};
 
 /// The most CPUs that can be at one space at a time.
@@ -33,20 +34,12 @@ impl Default for Pins {
     }
 }
 
-impl Pins {
-    /// Version 1, nobody pinned.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            version: CacheLine(AtomicU64::new(1)),
-            cpus: core::array::from_fn(|_| CacheLine(AtomicU64::new(UNPINNED))),
-        }
-    }
+impl Discipline for Pins {
+    type Pin<'a> = Pin<'a>;
 
     /// Pins the current version for CPU number `cpu` (below [`MAX_CPUS`]) until the guard goes.
     #[inline]
-    #[must_use]
-    pub fn pin(&self, cpu: usize) -> Pin<'_> {
+    fn pin(&self, cpu: usize) -> Pin<'_> {
         let cell = &self.cpus[cpu].0;
         debug_assert_eq!(cell.load(Ordering::Relaxed), UNPINNED, "a CPU pins once at a time");
         // Relaxed: an older version than the newest only makes a mutation wait for us needlessly.
@@ -59,12 +52,23 @@ impl Pins {
     /// Waits until every fault that may have seen the world before the caller's last store has ended.
     ///
     /// The caller must hold no pin of this set.
-    pub fn grace(&self) {
+    fn grace(&self) {
         // The caller's store before the reads below; pairs with the fence in `pin`.
         fence(Ordering::SeqCst);
         let now = self.version.0.fetch_add(1, Ordering::Relaxed) + 1;
         for cpu in &self.cpus {
             Self::wait_past(&cpu.0, now);
+        }
+    }
+}
+
+impl Pins {
+    /// Version 1, nobody pinned.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            version: CacheLine(AtomicU64::new(1)),
+            cpus: core::array::from_fn(|_| CacheLine(AtomicU64::new(UNPINNED))),
         }
     }
 

@@ -18,6 +18,7 @@
 
 use super::absent::State;
 use super::commit::abort_transit;
+use super::discipline::Discipline;
 use super::frame::Frame;
 use super::hardware::{Flush, Hardware};
 use super::seat::Cpu;
@@ -43,7 +44,7 @@ struct Leaving {
 
 /// Frees a few pages of the guest's. True if it is worth trying again: this CPU freed some, or another one was at it.
 #[cold]
-pub(super) fn reclaim<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu) -> bool {
+pub(super) fn reclaim<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu) -> bool {
     if space.store().is_none() {
         return false;
     }
@@ -94,7 +95,12 @@ impl Hand {
 }
 
 /// Moves the hand until a batch is gathered or the last slot's end is reached, where a new round begins.
-fn gather<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, hand: &mut Hand, leaving: &mut Vec<Leaving, BATCH>) {
+fn gather<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    cpu: &mut Cpu,
+    hand: &mut Hand,
+    leaving: &mut Vec<Leaving, BATCH>,
+) {
     while !leaving.is_full() {
         let Some(at) = space.slots().next(hand.at) else { return hand.begin_round(space.ledger().budget()) };
         // SAFETY: 1. The mutation lock, held by `reclaim`, keeps every table.
@@ -106,8 +112,8 @@ fn gather<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, hand: &mut Hand, lea
 }
 
 /// The hand passes one entry; there is room for one more. An entry that changes under it is in use: let it be.
-fn pass<H: Hardware>(
-    space: &Space<'_, H>,
+fn pass<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
     cpu: &mut Cpu,
     seen: Seen<'_>,
     at: GuestReal,
@@ -146,7 +152,7 @@ fn take(cpu: &mut Cpu, seen: Seen<'_>, page: Leaving, leaving: &mut Vec<Leaving,
 }
 
 /// One flush and one grace period for what was gathered, and for the R bits that were taken away; then each page. How many were freed.
-fn take_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, leaving: &[Leaving]) -> u64 {
+fn take_out<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, leaving: &[Leaving]) -> u64 {
     space.memory().hardware.flush(Flush::Partition { lpid: space.lpid() });
     cpu.stats.flushes += 1;
     if leaving.is_empty() {
@@ -157,7 +163,7 @@ fn take_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, leaving: &[Leaving
     leaving.iter().map(|page| u64::from(take_one_out(space, cpu, *page))).sum()
 }
 
-fn take_one_out<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, page: Leaving) -> bool {
+fn take_one_out<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, page: Leaving) -> bool {
     // SAFETY: 1. The entry owned this frame at this size. 2. It was unlinked, flushed, and every pin that may have seen it has ended.
     let frame = unsafe { Frame::from_entry(page.frame, LeafSize::Size4K) };
     let kept = space.keep(cpu, &frame);

@@ -1,10 +1,11 @@
 //! One CPU at one space: where faults come in, and where the hypervisor itself reads and writes guest memory.
 
 use super::cache::FrameCache;
+use super::discipline::Discipline;
 use super::fault::{Request, permits, resolve};
 use super::hardware::Hardware;
 use super::ledger::Purse;
-use super::pins::MAX_CPUS;
+use super::pins::{MAX_CPUS, Pins};
 use super::request::{Access, Reflect, Resolution, StorageFault};
 use super::slot::Found;
 use super::space::Space;
@@ -77,24 +78,24 @@ pub enum AccessError {
 
 /// A CPU at a space.
 #[derive(Debug)]
-pub struct Seat<'a, 'm, H> {
-    space: &'a Space<'m, H>,
+pub struct Seat<'a, 'm, H, D = Pins> {
+    space: &'a Space<'m, H, D>,
     cpu: RefCell<Cpu>,
 }
 
-impl<'a, 'm, H: Hardware> Seat<'a, 'm, H> {
+impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     /// Seats `cpu` at `space`.
-    pub const fn new(space: &'a Space<'m, H>, cpu: Cpu) -> Self {
+    pub const fn new(space: &'a Space<'m, H, D>, cpu: Cpu) -> Self {
         Self { space, cpu: RefCell::new(cpu) }
     }
 
     /// The space.
-    pub const fn space(&self) -> &'a Space<'m, H> {
+    pub const fn space(&self) -> &'a Space<'m, H, D> {
         self.space
     }
 
     /// Works with the CPU: its counters, or a mutation of the space. Not to be called from within itself.
-    pub fn with_cpu<R>(&self, work: impl FnOnce(&Space<'m, H>, &mut Cpu) -> R) -> R {
+    pub fn with_cpu<R>(&self, work: impl FnOnce(&Space<'m, H, D>, &mut Cpu) -> R) -> R {
         work(self.space, &mut self.cpu.borrow_mut())
     }
 

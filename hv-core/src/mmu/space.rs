@@ -4,6 +4,7 @@
 //! A CPU that mutates must not be pinned: every public function here takes and drops its own pins.
 
 use super::cache::FrameCache;
+use super::discipline::Discipline;
 use super::frame::{Frame, Memory};
 use super::hardware::Hardware;
 use super::ledger::{Ledger, Purse};
@@ -21,14 +22,14 @@ use ppc64_arch::radix::{Level, geometry, pate};
 
 /// One guest's memory.
 #[derive(Debug)]
-pub struct Space<'m, H> {
+pub struct Space<'m, H, D = Pins> {
     memory: &'m Memory<H>,
     lpid: u32,
     top: &'static Level,
     root: HostReal,
     granule: Granule,
     slots: Slots,
-    pins: Pins,
+    pins: D,
     ledger: Ledger,
     /// Where pages go when memory is short, if the guest has a budget.
     store: Option<Compressed>,
@@ -45,36 +46,56 @@ pub(super) struct Mutation {
     pub hand: Hand,
 }
 
+/// What a space is like, given at its beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// How large its leaves are made.
+    pub granule: Granule,
+    /// The shape of its tree. A root takes a frame of 64 KiB, or 4 KiB if it fits one.
+    pub top: &'static Level,
+    /// The host memory in bytes that it may take: private frames, tables and compressed pages together. What the guest does not use is compressed to make room.
+    pub budget: Option<u64>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { granule: Granule::Auto, top: &geometry::ROOT, budget: None }
+    }
+}
+
 impl<'m, H: Hardware> Space<'m, H> {
     /// An empty space for partition `lpid`, with its entry in the partition table. `None` if there is no memory for the root.
     pub fn new(memory: &'m Memory<H>, lpid: u32, granule: Granule) -> Option<Self> {
-        Self::with_geometry(memory, lpid, granule, &geometry::ROOT)
+        Self::build(memory, lpid, &Config { granule, ..Config::default() })
     }
 
-    /// The same with a tree of another shape, for models. A root takes a frame of 64 KiB, or 4 KiB if it fits one.
+    /// The same with a tree of another shape, for models.
     pub fn with_geometry(memory: &'m Memory<H>, lpid: u32, granule: Granule, top: &'static Level) -> Option<Self> {
-        Self::build(memory, lpid, granule, top, None)
+        Self::build(memory, lpid, &Config { granule, top, budget: None })
     }
 
-    /// An empty space of 4 KiB leaves that takes no more than `budget` bytes of host memory: private frames, tables and compressed pages
-    /// together. What the guest does not use is compressed to make room.
-    pub fn with_budget(memory: &'m Memory<H>, lpid: u32, top: &'static Level, budget: u64) -> Option<Self> {
-        Self::build(memory, lpid, Granule::Fixed(LeafSize::Size4K), top, Some(budget))
-    }
-
-    fn build(
+    /// An empty space that takes no more than `budget` bytes of host memory.
+    pub fn with_budget(
         memory: &'m Memory<H>,
         lpid: u32,
         granule: Granule,
         top: &'static Level,
-        budget: Option<u64>,
+        budget: u64,
     ) -> Option<Self> {
+        Self::build(memory, lpid, &Config { granule, top, budget: Some(budget) })
+    }
+}
+
+impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
+    /// An empty space for partition `lpid` under any discipline. `None` if there is no memory for the root.
+    pub fn build(memory: &'m Memory<H>, lpid: u32, config: &Config) -> Option<Self> {
+        let Config { granule, top, budget } = *config;
         let mut root = memory.pool.take(root_size(top))?;
         root.zero(&memory.hardware);
         let root = root.into_entry();
         let ledger = Ledger::new(budget.map_or(u64::MAX, |bytes| bytes / LeafSize::Size4K.bytes()));
         let store = budget.map(|_| Compressed::new());
-        let (slots, pins, mutation) = (Slots::new(), Pins::new(), Lock::new(Mutation::default()));
+        let (slots, pins, mutation) = (Slots::new(), D::default(), Lock::new(Mutation::default()));
         let space = Self { memory, lpid, top, root, granule, slots, pins, ledger, store, mutation };
         space.set_process_table(0);
         Some(space)
@@ -257,7 +278,7 @@ impl<'m, H: Hardware> Space<'m, H> {
 
     /// The pins of the CPUs at this space.
     #[inline]
-    pub(super) const fn pins(&self) -> &Pins {
+    pub(super) const fn pins(&self) -> &D {
         &self.pins
     }
 
@@ -277,13 +298,13 @@ impl<'m, H: Hardware> Space<'m, H> {
 }
 
 /// The store's frames on the guest's account.
-struct Overdraft<'a, 'm, H> {
-    space: &'a Space<'m, H>,
+struct Overdraft<'a, 'm, H, D> {
+    space: &'a Space<'m, H, D>,
     purse: &'a mut Purse,
     cache: &'a mut FrameCache,
 }
 
-impl<H: Hardware> Frames for Overdraft<'_, '_, H> {
+impl<H: Hardware, D: Discipline> Frames for Overdraft<'_, '_, H, D> {
     fn take(&mut self) -> Option<Frame> {
         let frame = self.cache.take(&self.space.memory.pool, LeafSize::Size4K)?;
         self.space.ledger.overdraw(self.purse, 1);

@@ -8,6 +8,7 @@
 //! subtree is the caller's part: it holds the space's lock, has closed the slots and has waited for the grace period.
 
 use super::absent::State;
+use super::discipline::Discipline;
 use super::frame::Frame;
 use super::hardware::{Flush, Hardware};
 use super::seat::Cpu;
@@ -41,7 +42,7 @@ impl Unlinked {
     }
 
     /// Makes every CPU forget the partition's translations, cached tables included.
-    pub(super) fn flush<H: Hardware>(self, space: &Space<'_, H>, cpu: &mut Cpu) -> Flushed {
+    pub(super) fn flush<H: Hardware, D: Discipline>(self, space: &Space<'_, H, D>, cpu: &mut Cpu) -> Flushed {
         space.memory().hardware.flush(Flush::Partition { lpid: space.lpid() });
         cpu.stats.flushes += 1;
         Flushed(self)
@@ -50,12 +51,12 @@ impl Unlinked {
 
 impl Flushed {
     /// Gives every frame and table page of it back.
-    pub(super) fn free<H: Hardware>(self, space: &Space<'_, H>, cpu: &mut Cpu) {
+    pub(super) fn free<H: Hardware, D: Discipline>(self, space: &Space<'_, H, D>, cpu: &mut Cpu) {
         free_entry(space, cpu, self.0.entry, self.0.level);
     }
 }
 
-fn free_entry<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, entry: Entry, level: &'static Level) {
+fn free_entry<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, entry: Entry, level: &'static Level) {
     match (entry, level.leaf) {
         (Entry::Leaf(leaf), Some(size)) => {
             cpu.stats.unmapped.add(Made::of(leaf), size);
@@ -75,7 +76,7 @@ fn free_entry<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, entry: Entry, le
 }
 
 /// An absent entry may own a page as well.
-fn free_absent<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, state: State) {
+fn free_absent<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, state: State) {
     match state {
         State::Stored(handle) => space.forget(cpu, handle),
         State::Resting { frame, copied } => {
@@ -88,8 +89,8 @@ fn free_absent<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, state: State) {
 }
 
 /// Frees a table that nothing points at any more. Each entry becomes *detached* first, so that a swap that was on its way would fail.
-fn free_table<H: Hardware>(
-    space: &Space<'_, H>,
+fn free_table<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
     cpu: &mut Cpu,
     base: ppc64_arch::addr::HostReal,
     level: &'static Level,

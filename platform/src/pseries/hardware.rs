@@ -95,8 +95,15 @@ unsafe impl Hardware for Machine {
         false
     }
 
+    // The L0 answers success and reaches nobody else (QEMU), or everybody (KVM): the weaker one is assumed.
+    const BROADCAST: bool = false;
+
     fn flush(&self, what: Flush) {
         nested::flush(what);
+    }
+
+    fn kick(&self, _cpu: usize) {
+        // Every other CPU of the machine sleeps in its firmware: none is ever in the guest.
     }
 
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {

@@ -108,14 +108,21 @@ mod tlbie {
 /// QEMU answers success and does nothing: a CPU's translations end when it enters or leaves a guest. With one CPU that is the
 /// same thing; with more, the others have to be kicked out of the guest.
 pub fn flush(what: Flush) {
-    let (fields, lpid, rb) = match what {
-        Flush::Leaf { lpid, at, size } => (tlbie::TRANSLATIONS, lpid, at.raw() & !0xfff | tlbie::page_size(size)),
-        Flush::Partition { lpid } => (tlbie::EVERYTHING, lpid, tlbie::WHOLE_PARTITION),
-    };
     ptesync();
+    match what {
+        Flush::Range { lpid, from, to, size } => {
+            for at in (from.raw()..to.raw()).step_by(crate::memory::index(size.bytes())) {
+                invalidate(tlbie::TRANSLATIONS, lpid, at & !0xfff | tlbie::page_size(size));
+            }
+        }
+        Flush::Partition { lpid } => invalidate(tlbie::EVERYTHING, lpid, tlbie::WHOLE_PARTITION),
+    }
+    ptesync();
+}
+
+fn invalidate(fields: u64, lpid: u32, rb: u64) {
     // SAFETY: 1. translations are only dropped.
     _ = unsafe { call(number::H_TLB_INVALIDATE, &[fields, u64::from(lpid), rb]) };
-    ptesync();
 }
 
 /// Runs the guest until its next exit: the vector, or the L0's error code.

@@ -159,10 +159,16 @@ unsafe impl Hardware for Machine {
         self.sets_reference.load(Ordering::Relaxed) != 0
     }
 
+    const BROADCAST: bool = true;
+
+    fn kick(&self, _cpu: usize) {}
+
     fn flush(&self, what: Flush) {
         self.flushes.lock().expect("no test panicked holding it").push(what);
         match what {
-            Flush::Leaf { lpid, at, size } => self.drop_translations(|entry| entry.is(lpid, at, size)),
+            Flush::Range { lpid, from, to, size } => {
+                self.drop_translations(|entry| entry.is_in(lpid, from, to, size));
+            }
             Flush::Partition { lpid } => self.drop_translations(|entry| entry.lpid() == lpid),
         }
     }

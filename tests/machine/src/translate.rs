@@ -24,8 +24,8 @@ impl Translation {
         self.lpid == lpid && at.align_down(self.size).raw() == self.page
     }
 
-    pub(crate) fn is(&self, lpid: u32, at: GuestReal, size: LeafSize) -> bool {
-        self.lpid == lpid && self.page == at.raw() && self.size == size
+    pub(crate) fn is_in(&self, lpid: u32, from: GuestReal, to: GuestReal, size: LeafSize) -> bool {
+        self.lpid == lpid && self.size == size && (from.raw()..to.raw()).contains(&self.page)
     }
 
     /// Whether it lets the access through: rights, and R and C set already, as with hardware that leaves them to software.

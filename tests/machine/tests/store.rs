@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use hv_core::mmu::audit::Audit;
-use hv_core::mmu::{Access, Cpu, Memory, Resolution, Seat, SlotSpec, Source, Space};
+use hv_core::mmu::{Access, Cpu, Granule, Memory, Resolution, Seat, SlotSpec, Source, Space};
 use machine::Machine;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::geometry;
@@ -14,7 +14,7 @@ const MIB: u64 = 1 << 20;
 /// `guest` bytes of zeros on `budget` bytes of a machine of 32 MiB.
 fn guest(guest: u64, budget: u64) -> (&'static Memory<Machine>, Space<'static, Machine>) {
     let memory = Machine::with_pool(32 * MIB, 2, 0);
-    let space = Space::with_budget(memory, 7, &geometry::ROOT, budget).unwrap();
+    let space = Space::with_budget(memory, 7, Granule::Fixed(LeafSize::Size4K), &geometry::ROOT, budget).unwrap();
     let spec = SlotSpec { base: GuestReal::new(0), bytes: guest, source: Source::Zero, read_only: false };
     // SAFETY: 1. There is no image.
     unsafe { space.add_slot(&spec) }.unwrap();

@@ -1,6 +1,6 @@
 //! The smallest machine that the fault path runs on.
 
-use crate::mmu::{Flush, Frame, FramePool, Hardware, Memory, SlotSpec, Source, Space};
+use crate::mmu::{Flush, Frame, FramePool, Granule, Hardware, Memory, SlotSpec, Source, Space};
 use crate::sync::AtomicU64;
 use loom::cell::UnsafeCell;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
@@ -102,7 +102,11 @@ unsafe impl Hardware for Model {
         true
     }
 
+    const BROADCAST: bool = true;
+
     fn flush(&self, _what: Flush) {}
+
+    fn kick(&self, _cpu: usize) {}
 
     fn set_partition(&self, _lpid: u32, _scoped: u64, _process: u64) {}
 }
@@ -120,7 +124,8 @@ pub fn guest() -> &'static Space<'static, Model> {
     // SAFETY: 1. The model's frames but the image's are given once.
     unsafe { pool.give(HostReal::new(BASE + 0x1000), HostReal::new(BASE + 0x1000 * FRAMES as u64)) };
     let memory = Box::leak(Box::new(Memory { hardware, pool }));
-    let space = Space::with_budget(memory, 1, &TOP, 0x1000 * FRAMES as u64).expect("a root");
+    let space =
+        Space::with_budget(memory, 1, Granule::Fixed(LeafSize::Size4K), &TOP, 0x1000 * FRAMES as u64).expect("a root");
     let image = Source::Image { at: HostReal::new(BASE), bytes: 0x1000 };
     for (base, bytes, source) in [(0, 0x2000, Source::Zero), (0x2000, 0x1000, image)] {
         let spec = SlotSpec { base: GuestReal::new(base), bytes, source, read_only: false };
