@@ -6,11 +6,12 @@
 
 use ppc64_arch::addr::{HostReal, LeafSize};
 
-const PAGES: u32 = 512;
-const WORDS: usize = (PAGES / 64) as usize;
+const PAGES: u32 = (LeafSize::Size2M.bytes() / LeafSize::Size4K.bytes()) as u32;
+const WORDS: usize = PAGES.div_ceil(64) as usize;
 const NONE: u32 = u32::MAX;
-/// The pages of one 64 KiB piece.
-const LANE: u64 = 0xffff;
+/// The pages of one 64 KiB piece: how many, and as bits.
+const LANE_PAGES: u32 = (LeafSize::Size64K.bytes() / LeafSize::Size4K.bytes()) as u32;
+const LANE: u64 = (1 << LANE_PAGES) - 1;
 
 /// Which list a block stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +50,11 @@ impl Block {
 
     fn take_lane(&mut self) -> Option<u32> {
         for (word, bits) in (0u32..).zip(self.free.iter_mut()) {
-            for lane in 0..4 {
-                if *bits >> (lane * 16) & LANE == LANE {
-                    *bits &= !(LANE << (lane * 16));
-                    self.free_pages -= 16;
-                    return Some(word * 64 + lane * 16);
+            for bit in (0..64).step_by(LANE_PAGES as usize) {
+                if *bits >> bit & LANE == LANE {
+                    *bits &= !(LANE << bit);
+                    self.free_pages -= LANE_PAGES;
+                    return Some(word * 64 + bit);
                 }
             }
         }

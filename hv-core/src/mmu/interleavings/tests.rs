@@ -1,6 +1,7 @@
 //! What may run against what, one test a pair.
 
-use super::machine::{FREE_AT_FIRST, IMAGE, Model, guest, touch_all_free};
+use super::machine::{IMAGE, Model};
+use super::world::{FREE_AT_FIRST, IMAGE_PAGE, World, ZERO_PAGE, touch_all_free};
 use crate::mmu::audit::Audit;
 use crate::mmu::reclaim::reclaim;
 use crate::mmu::stats::{Pages, Stats};
@@ -8,9 +9,6 @@ use crate::mmu::{Access, AccessError, Cpu, Resolution, Seat, Space, StorageFault
 use ppc64_arch::addr::{EffAddr, GuestReal};
 
 type Guest = &'static Space<'static, Model>;
-
-const ZERO_PAGE: u64 = 0;
-const IMAGE_PAGE: u64 = 0x2000;
 
 /// Every order of `first` on CPU 0 and `second` on CPU 1, with at most `preemptions` involuntary switches; then `check`.
 fn every_order(
@@ -23,7 +21,8 @@ fn every_order(
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
     model.check(move || {
-        let space = guest();
+        let world = World::new();
+        let space = world.space();
         let seat = Seat::new(space, Cpu::new(0).expect("a number"));
         before(&seat);
         let other = loom::thread::spawn(move || on_cpu(space, Cpu::new(1).expect("a number"), second));
@@ -151,7 +150,7 @@ fn two_writers_of_a_shared_page_make_one_copy() {
         |seat| fault(seat, IMAGE_PAGE, Access::Read),
         |seat| fault(seat, IMAGE_PAGE, Access::Write),
         |seat| fault(seat, IMAGE_PAGE, Access::Write),
-        |seat| assert_eq!(read(seat, IMAGE_PAGE), IMAGE),
+        |seat| assert_eq!(read(seat, IMAGE_PAGE), IMAGE[0]),
     );
 }
 

@@ -1,0 +1,87 @@
+//! The smallest machine that the fault path runs on.
+
+mod frames;
+
+pub use frames::{BASE, FRAMES, IMAGE_FRAMES, PAGE};
+
+use crate::mmu::{Flush, Hardware};
+use crate::sync::AtomicU64;
+use frames::Frames;
+use ppc64_arch::addr::{HostReal, LeafSize};
+use ppc64_arch::radix::Level;
+
+/// What the image's pages say.
+pub const IMAGE: [u64; IMAGE_FRAMES as usize] = [0x1111, 0x2222];
+
+static PAGES: Level = Level { shift: 12, bits: 1, leaf: Some(LeafSize::Size4K), below: &[] };
+/// Two levels of two entries: 16 KiB of guest real addresses. A huge leaf is two pages ([`LeafSize`] is so under loom).
+pub static TOP: Level = Level { shift: 13, bits: 1, leaf: Some(LeafSize::Size2M), below: &[&PAGES] };
+
+/// Host memory. Flushes do nothing: no translation is cached.
+pub struct Model {
+    frames: Frames,
+}
+
+// SAFETY: 1. What the frames hold is accessed through loom's cells, which find every race; a model runs on one thread of the host.
+unsafe impl Sync for Model {}
+// SAFETY: 1. As above.
+unsafe impl Send for Model {}
+
+impl Model {
+    /// Its memory, the image in it.
+    pub fn new() -> Self {
+        Self { frames: Frames::new(IMAGE) }
+    }
+}
+
+// SAFETY: 1. Addresses reach the frames they name. 2. Nothing is cached, so a flush is complete at once. 3. A panic ends the model.
+unsafe impl Hardware for Model {
+    unsafe fn entries(&self, table: HostReal, count: usize) -> &[AtomicU64] {
+        self.frames.words(table, count)
+    }
+
+    unsafe fn zero(&self, at: HostReal, bytes: u64) {
+        self.frames.zero(at, bytes);
+    }
+
+    unsafe fn copy(&self, to: HostReal, from: HostReal, bytes: u64) {
+        // SAFETY: 1. Two frames, which do not overlap; the accessors checked both ranges.
+        unsafe {
+            self.frames.own(to, bytes).copy_from_nonoverlapping(self.frames.still(from, bytes), bytes as usize);
+        }
+    }
+
+    unsafe fn make_executable(&self, _at: HostReal, _bytes: u64) {}
+
+    unsafe fn read(&self, at: HostReal, into: &mut [u8]) {
+        // SAFETY: 1. The accessor checked the range.
+        unsafe { into.as_mut_ptr().copy_from_nonoverlapping(self.frames.load(at, into.len() as u64), into.len()) };
+    }
+
+    unsafe fn write(&self, at: HostReal, from: &[u8]) {
+        // SAFETY: 1. The accessor checked the range.
+        unsafe { self.frames.store(at, from.len() as u64).copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+    }
+
+    unsafe fn bytes(&self, at: HostReal, bytes: usize) -> &[u8] {
+        // SAFETY: 1. The accessor checked the range. 2. The caller has it to itself.
+        unsafe { core::slice::from_raw_parts(self.frames.still(at, bytes as u64), bytes) }
+    }
+
+    unsafe fn bytes_mut(&self, at: HostReal, bytes: usize) -> &mut [u8] {
+        // SAFETY: 1. and 2. as above.
+        unsafe { core::slice::from_raw_parts_mut(self.frames.own(at, bytes as u64), bytes) }
+    }
+
+    fn sets_reference(&self) -> bool {
+        true
+    }
+
+    const BROADCAST: bool = true;
+
+    fn flush(&self, _what: Flush) {}
+
+    fn kick(&self, _cpu: usize) {}
+
+    fn set_partition(&self, _lpid: u32, _scoped: u64, _process: u64) {}
+}
