@@ -11,11 +11,28 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// `bytes` of memory from `base` on, filled with rubbish: whoever needs zeros has to make them.
+    /// `bytes` of memory from `base` on. The first `quiet` bytes hold zeros and take no memory of the test's until they are touched; the others hold
+    /// rubbish: whoever needs zeros has to make them.
     #[must_use]
-    pub fn new(base: HostReal, bytes: u64) -> Self {
-        let rubbish = |index: u64| AtomicU64::new(index.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63);
-        Self { base, words: (0..bytes / 8).map(rubbish).collect() }
+    pub fn new(base: HostReal, bytes: u64, quiet: u64) -> Self {
+        let arena = Self { base, words: zeros((bytes / 8) as usize) };
+        for index in quiet / 8..bytes / 8 {
+            let rubbish = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63;
+            arena.words[index as usize].store(rubbish, Ordering::Relaxed);
+        }
+        arena
+    }
+
+    /// The first address behind it.
+    #[must_use]
+    pub fn end(&self) -> HostReal {
+        HostReal::new(self.base.raw() + self.words.len() as u64 * 8)
+    }
+
+    /// Whether `at..at + bytes` lies in it.
+    #[must_use]
+    pub fn holds(&self, at: HostReal, bytes: u64) -> bool {
+        self.base <= at && at.checked_add(bytes).is_some_and(|end| end <= self.end())
     }
 
     /// The doublewords at `at`, which has to be a multiple of 8.
@@ -24,16 +41,31 @@ impl Arena {
     /// If the range is not in the arena.
     #[must_use]
     pub fn words(&self, at: HostReal, count: usize) -> &[AtomicU64] {
-        let offset = at.offset_from(self.base).expect("an address below the arena");
+        assert!(self.holds(at, count as u64 * 8), "{at} and {count} doublewords from there are not all in the arena");
+        let offset = at.raw() - self.base.raw();
         assert!(offset.is_multiple_of(8), "{at} is not aligned");
         let first = (offset / 8) as usize;
         &self.words[first..first + count]
     }
 
-    /// Zeroes a range of whole doublewords.
-    pub fn zero(&self, at: HostReal, bytes: u64) {
+    /// Sets a range of whole doublewords to `value`.
+    pub fn fill(&self, at: HostReal, bytes: u64, value: u64) {
         for word in self.words(at, (bytes / 8) as usize) {
-            word.store(0, Ordering::Relaxed);
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Copies a range to another one, which does not overlap it.
+    pub fn copy(&self, to: HostReal, from: HostReal, bytes: u64) {
+        if (to.raw() | from.raw() | bytes) & 7 == 0 {
+            let (to, from) = (self.words(to, (bytes / 8) as usize), self.words(from, (bytes / 8) as usize));
+            for (to, from) in to.iter().zip(from) {
+                to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        } else {
+            let mut buffer = vec![0; bytes as usize];
+            self.read(from, &mut buffer);
+            self.write(to, &buffer);
         }
     }
 
@@ -45,12 +77,12 @@ impl Arena {
         }
     }
 
-    /// Copies bytes in.
+    /// Copies bytes in. Bytes beside them may be written by other threads at the same time.
     pub fn write(&self, at: HostReal, from: &[u8]) {
         for (index, byte) in from.iter().enumerate() {
             let (word, shift) = self.byte(at, index);
-            let old = word.load(Ordering::Relaxed);
-            word.store(old & !(0xff << shift) | u64::from(*byte) << shift, Ordering::Relaxed);
+            let put = |old: u64| Some(old & !(0xff << shift) | u64::from(*byte) << shift);
+            let _always_some = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, put);
         }
     }
 
@@ -70,3 +102,12 @@ impl Arena {
         (&self.words(HostReal::new(at & !7), 1)[0], (at & 7) as u32 * 8)
     }
 }
+
+/// Zeros that the test's own operating system makes when they are touched.
+fn zeros(count: usize) -> Box<[AtomicU64]> {
+    let words: Box<[u64]> = vec![0; count].into_boxed_slice();
+    // SAFETY: 1. An AtomicU64 has the size, the alignment and the values of a u64 where u64 is aligned to 8 bytes, as on every host of 64 bits. 2. The box is owned.
+    unsafe { Box::from_raw(Box::into_raw(words) as *mut [AtomicU64]) }
+}
+
+const _: () = assert!(align_of::<u64>() == align_of::<AtomicU64>());

@@ -1,62 +1,121 @@
 //! A machine for tests: host memory in an arena, and CPUs that translate as hardware does, stale translations included.
 //!
-//! A [`Machine`] is the [`Hardware`] below hv-core's tables. Its CPUs access guest real addresses through [`Machine::access`]: a translation is looked for in that
-//! CPU's cache first, then in the tables, from the partition table entry down, and what was found stays cached until a flush that names it.
-//! So a flush that is missing or that names the wrong address shows itself as an access to the wrong frame.
+//! ```text
+//!   guest access ─► TLB ─┬─ hit ───────────────────────────────► host address
+//!                        └─ miss ─► page-walk cache ─► tables ─┬─ leaf: cached ─┘
+//!                                                              └─ none: storage interrupt
+//! ```
+//!
+//! A [`Machine`] is the [`Hardware`](hv_core::mmu::Hardware) below hv-core's tables. What a CPU found stays cached until a flush that names it: by partition, by range *and size* for leaves,
+//! and only by partition for the tables on the way to them. So a flush that is missing, that names the wrong address or that comes too early shows itself as an
+//! access to the wrong frame, or ends the test where hardware would misbehave:
+//!
+//! | what | how it is seen |
+//! | --- | --- |
+//! | no flush, or a misdirected one | the old frame is read and written; [`Machine::incoherence`] names it |
+//! | a change of frame or size without a flush in between | panic, on whichever CPU it is cached still |
+//! | a table freed or replaced without a partition flush | the stale table is walked |
+//! | a flush before the entry was changed | [`Machine::speculate`]: CPUs walk again as soon as they have forgotten |
+//! | R or C read before the flush has completed | [`Recording::Late`] |
+//! | a CPU that no flush reaches | `Machine<false>`: `flush` concerns the CPU that calls ([`on_cpu`]) |
+//! | a frame freed while it can be reached | [`Machine::reaches`], given the pool's free frames |
 
+mod access;
 mod arena;
+mod check;
+mod cpu;
+mod hardware;
+mod owned;
+mod recording;
+mod tables;
+mod tlb;
 mod translate;
 
+pub use access::Fault;
 pub use arena::Arena;
+pub use owned::{Free, Owned};
+pub use recording::Recording;
 pub use translate::{Translation, Walked};
 
-use hv_core::mmu::{Access, Flush, Frame, FramePool, Hardware, Memory};
+use cpu::{CpuState, Partition};
+use hv_core::mmu::{Flush, Frame, FramePool, Memory};
 use hv_core::sync::{AtomicU64, Ordering};
-use ppc64_arch::addr::{EffAddr, GuestReal, HostReal, LeafSize};
+use ppc64_arch::addr::{HostReal, LeafSize};
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
-/// Where the arena begins in host real addresses: not 0, so that a guest address taken for a host one is noticed.
+/// Where the arena begins in host real addresses: not 0, so that a guest address taken for a host one is noticed. A multiple of 1 GiB.
 pub const ARENA_BASE: HostReal = HostReal::new(0x1_0000_0000);
 
-/// The machine: memory, a partition table, and each CPU's translation cache.
+/// Flushes that are remembered for [`Machine::take_flushes`].
+const FLUSHES: usize = 4096;
+
+thread_local! {
+    /// The CPU that the thread is.
+    static CPU: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Makes the calling thread CPU number `cpu` from now on: the one whose caches a flush that is not broadcast empties.
+pub fn on_cpu(cpu: usize) {
+    CPU.set(cpu);
+}
+
+/// The machine: memory, a partition table, and each CPU's caches. `BROADCAST`: a flush reaches every CPU.
 #[derive(Debug)]
-pub struct Machine {
+pub struct Machine<const BROADCAST: bool = true> {
     arena: Arena,
     partitions: Mutex<HashMap<u32, (u64, u64)>>,
-    caches: Vec<Mutex<Vec<Translation>>>,
+    cpus: Vec<Mutex<CpuState>>,
+    /// By CPU, whether it was asked to leave the guest.
+    kicked: Vec<AtomicU64>,
     flushes: Mutex<Vec<Flush>>,
-    sets_reference: AtomicU64,
+    recording: AtomicU64,
+    speculates: AtomicU64,
 }
 
 impl Machine {
-    /// A machine with `bytes` of memory (a multiple of 2 MiB) and `cpus` CPUs.
+    /// A machine with `bytes` of memory (a multiple of 2 MiB) and `cpus` CPUs, on which flushes reach them all.
     #[must_use]
     pub fn new(bytes: u64, cpus: usize) -> Self {
-        Self {
-            arena: Arena::new(ARENA_BASE, bytes),
-            partitions: Mutex::default(),
-            caches: (0..cpus).map(|_| Mutex::default()).collect(),
-            flushes: Mutex::default(),
-            sets_reference: AtomicU64::new(1),
-        }
+        Self::build(bytes, cpus, 0)
     }
 
     /// The machine with a frame pool over its memory but for the first `reserved` bytes (a multiple of 4 KiB), which images can stand in. Leaked: it lives as long as the test.
     #[must_use]
     pub fn with_pool(bytes: u64, cpus: usize, reserved: u64) -> &'static Memory<Self> {
-        let hardware = Self::new(bytes, cpus);
-        let end = HostReal::new(ARENA_BASE.raw() + bytes);
-        let blocks = (0..FramePool::blocks_for(ARENA_BASE, end)).map(|_| Default::default()).collect::<Vec<_>>();
-        let pool = FramePool::new(ARENA_BASE, Vec::leak(blocks));
-        // SAFETY: 1. The arena is new: nothing else uses it.
-        unsafe { pool.give(HostReal::new(ARENA_BASE.raw() + reserved), end) };
-        Box::leak(Box::new(Memory { hardware, pool }))
+        Owned::new(Self::new(bytes, cpus), reserved).leak()
+    }
+}
+
+impl<const BROADCAST: bool> Machine<BROADCAST> {
+    /// A machine of either kind. The first `quiet` bytes of its memory hold zeros, the others rubbish. R and C are set by the hardware, at once.
+    #[must_use]
+    pub fn build(bytes: u64, cpus: usize, quiet: u64) -> Self {
+        Self {
+            arena: Arena::new(ARENA_BASE, bytes, quiet),
+            partitions: Mutex::default(),
+            cpus: (0..cpus).map(|_| Mutex::default()).collect(),
+            kicked: (0..cpus).map(|_| AtomicU64::new(0)).collect(),
+            flushes: Mutex::default(),
+            recording: AtomicU64::new(Recording::AtOnce as u64),
+            speculates: AtomicU64::new(0),
+        }
     }
 
-    /// Makes it hardware that leaves R to software for good.
+    /// Who sets R and C from now on, and when.
+    pub fn set_recording(&self, recording: Recording) {
+        self.recording.store(recording as u64, Ordering::Relaxed);
+    }
+
+    /// Makes it hardware that leaves R and C to software for good.
     pub fn leave_reference_to_software(&self) {
-        self.sets_reference.store(0, Ordering::Relaxed);
+        self.set_recording(Recording::Software);
+    }
+
+    /// Makes every CPU walk again, as soon as a flush has made it forget, for what it forgot: as CPUs that are in the guest meanwhile may do.
+    pub fn speculate(&self) {
+        self.speculates.store(1, Ordering::Relaxed);
     }
 
     /// The memory itself, for tests to look into.
@@ -65,128 +124,51 @@ impl Machine {
         &self.arena
     }
 
-    /// The flushes that were asked for since the last call.
+    /// How many CPUs it has.
+    #[must_use]
+    pub fn cpus(&self) -> usize {
+        self.cpus.len()
+    }
+
+    /// The flushes that were asked for since the last call, at most the first 4096.
     pub fn take_flushes(&self) -> Vec<Flush> {
-        std::mem::take(&mut *self.flushes.lock().expect("no test panicked holding it"))
+        std::mem::take(&mut *held(&self.flushes))
     }
 
-    /// What CPU `cpu` reaches when partition `lpid` accesses `at`: a host address, or the storage interrupt.
-    ///
-    /// # Errors
-    /// The fault as the registers would show it.
-    pub fn access(&self, cpu: usize, lpid: u32, at: GuestReal, access: Access) -> Result<HostReal, Fault> {
-        let mut cache = self.caches[cpu].lock().expect("no test panicked holding it");
-        if let Some(hit) = cache.iter().find(|entry| entry.matches(lpid, at) && entry.permits(access)) {
-            return Ok(hit.host(at));
-        }
-        let entry = self.partitions.lock().expect("no test panicked holding it").get(&lpid).copied();
-        let walked = translate::walk(&self.arena, entry.map_or(0, |pate| pate.0), lpid, at);
-        match walked {
-            Walked::Found(found) if found.permits(access) => {
-                cache.retain(|old| !old.matches(lpid, at));
-                cache.push(found);
-                Ok(found.host(at))
-            }
-            Walked::Found(_) => Err(Fault { access, at, protection: true }),
-            Walked::Absent => Err(Fault { access, at, protection: false }),
-            Walked::Broken(why) => panic!("the hardware met a tree that it does not take: {why}"),
-        }
+    /// Whether CPU `cpu` was asked to leave the guest since the last call.
+    pub fn take_kick(&self, cpu: usize) -> bool {
+        self.kicked[cpu].swap(0, Ordering::Relaxed) != 0
     }
 
-    fn drop_translations(&self, gone: impl Fn(&Translation) -> bool) {
-        for cache in &self.caches {
-            cache.lock().expect("no test panicked holding it").retain(|entry| !gone(entry));
-        }
-    }
-}
-
-/// A storage interrupt of the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What was tried.
-    pub access: Access,
-    /// Where.
-    pub at: GuestReal,
-    /// There is a translation, but it forbids this.
-    pub protection: bool,
-}
-
-impl From<Fault> for hv_core::mmu::StorageFault {
-    fn from(fault: Fault) -> Self {
-        Self { access: fault.access, ea: EffAddr::new(fault.at.raw()), claim: fault.at, table_walk: false, cause: None }
-    }
-}
-
-// SAFETY: 1. Addresses of the arena reach the arena, others panic. 2. `flush` drops the translations of every CPU before it returns.
-// 3. A panic ends the test.
-unsafe impl Hardware for Machine {
-    unsafe fn entries(&self, table: HostReal, count: usize) -> &[AtomicU64] {
-        self.arena.words(table, count)
+    /// Carries out what CPU `cpu` still owes of R and C, but for the newest `keep` updates. How many those were.
+    pub fn deliver(&self, cpu: usize, keep: usize) -> usize {
+        let mut state = held(&self.cpus[cpu]);
+        let many = state.pending.len().saturating_sub(keep);
+        let late = state.pending.split_off(many);
+        let delivered = state.deliver(&self.arena, |_| true);
+        state.pending = late;
+        delivered
     }
 
-    unsafe fn zero(&self, at: HostReal, bytes: u64) {
-        self.arena.zero(at, bytes);
-    }
-
-    unsafe fn copy(&self, to: HostReal, from: HostReal, bytes: u64) {
-        let mut buffer = vec![0; bytes as usize];
-        self.arena.read(from, &mut buffer);
-        self.arena.write(to, &buffer);
-    }
-
-    unsafe fn make_executable(&self, _at: HostReal, _bytes: u64) {}
-
-    unsafe fn read(&self, at: HostReal, into: &mut [u8]) {
-        self.arena.read(at, into);
-    }
-
-    unsafe fn write(&self, at: HostReal, from: &[u8]) {
-        self.arena.write(at, from);
-    }
-
-    unsafe fn bytes(&self, at: HostReal, bytes: usize) -> &[u8] {
-        // SAFETY: 1. The words are in the arena. 2. The caller has the frame to itself while the slice lives.
-        unsafe { core::slice::from_raw_parts(self.arena.words(at, bytes / 8).as_ptr().cast(), bytes) }
-    }
-
-    unsafe fn bytes_mut(&self, at: HostReal, bytes: usize) -> &mut [u8] {
-        let words: *const AtomicU64 = self.arena.words(at, bytes / 8).as_ptr();
-        // SAFETY: 1. and 2. as in `bytes`. 3. Atomics may be written through a shared reference.
-        unsafe { core::slice::from_raw_parts_mut(words.cast_mut().cast(), bytes) }
-    }
-
-    fn sets_reference(&self) -> bool {
-        self.sets_reference.load(Ordering::Relaxed) != 0
-    }
-
-    const BROADCAST: bool = true;
-
-    fn kick(&self, _cpu: usize) {}
-
-    fn flush(&self, what: Flush) {
-        self.flushes.lock().expect("no test panicked holding it").push(what);
-        match what {
-            Flush::Range { lpid, from, to, size } => {
-                self.drop_translations(|entry| entry.is_in(lpid, from, to, size));
-            }
-            Flush::Partition { lpid } => self.drop_translations(|entry| entry.lpid() == lpid),
-        }
-    }
-
-    fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
-        self.partitions.lock().expect("no test panicked holding it").insert(lpid, (scoped, process));
-        self.drop_translations(|entry| entry.lpid() == lpid);
+    fn partition(&self, lpid: u32) -> Partition<'_> {
+        let pate = held(&self.partitions).get(&lpid).map_or(0, |pate| pate.0);
+        Partition { arena: &self.arena, pate, lpid }
     }
 }
 
 /// The bytes that a pool has handed out and not got back, for leak checks.
 #[must_use]
-pub fn outstanding(memory: &Memory<Machine>, given: u64) -> u64 {
+pub fn outstanding<const BROADCAST: bool>(memory: &Memory<Machine<BROADCAST>>, given: u64) -> u64 {
     given - memory.pool.free_bytes()
 }
 
 /// A frame of a pool as large as asked for, given straight back: whether there is one.
 #[must_use]
-pub fn has_frame(memory: &Memory<Machine>, size: LeafSize) -> bool {
-    memory.pool.take(size).map(|frame: Frame| memory.pool.put(frame)).is_some()
+pub fn has_frame(pool: &FramePool, size: LeafSize) -> bool {
+    pool.take(size).map(|frame: Frame| pool.put(frame)).is_some()
+}
+
+/// A lock whose holder may have ended its test.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
