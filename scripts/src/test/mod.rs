@@ -4,7 +4,9 @@
 //! time run alone; the others share the machine two at a time.
 
 mod binary;
+mod dependencies;
 mod disassembly;
+mod mutants;
 mod progress;
 mod source;
 
@@ -12,7 +14,7 @@ use crate::exit::Code;
 use crate::ui::Step;
 use crate::{build, setup};
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, Subcommand};
 use e2e::{Case, Extent, Setting};
 use progress::Done;
 use std::sync::Mutex;
@@ -25,7 +27,10 @@ const WORKERS: usize = 2;
 
 /// Everything that `scripts/test` can be told.
 #[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct TestArgs {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Run only the checks whose name contains this
     filter: Option<String>,
     /// Run the whole matrix of guests; started again, it goes on where it was
@@ -34,6 +39,13 @@ pub struct TestArgs {
     /// Print the names of the checks and stop
     #[arg(long)]
     list: bool,
+}
+
+/// What is run by name only.
+#[derive(Clone, Debug, Subcommand)]
+enum Part {
+    /// Take each check of the memory core out, one at a time, and show that a test fails (some ten minutes)
+    Mutants(mutants::MutantsArgs),
 }
 
 /// A named check of this tool's own.
@@ -50,8 +62,12 @@ impl Check {
 
 /// Runs the tests and prints how many passed.
 pub fn test(args: &TestArgs) -> Result<Code> {
+    if let Some(Part::Mutants(mutants)) = &args.part {
+        return mutants::mutants(mutants);
+    }
     let wanted = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let mut checks = source::checks();
+    checks.extend(dependencies::checks());
     checks.extend(binary::checks());
     checks.retain(|check| wanted(&check.name));
     let extent = if args.full { Extent::Full } else { Extent::Pairs };

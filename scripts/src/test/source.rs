@@ -1,6 +1,7 @@
 //! Checks of the source: format, lints, tests on the host, documentation.
 
 use super::Check;
+use super::mutants::{list, suite::Suite};
 use crate::{build, paths, proc};
 use anyhow::Result;
 use std::process::Command;
@@ -18,8 +19,8 @@ pub fn checks() -> Vec<Check> {
         Check::new("source/clippy-bare", || {
             quiet(build::bare("clippy", &["-q", "-p", "platform"])?.args(["--", "-D", "warnings"]))
         }),
-        Check::new("source/memory-half-alone", memory_half),
     ];
+    checks.push(Check::new("source/mutants-fit", list::fit));
     checks.extend(GUESTS.map(|guest| Check::new(format!("source/clippy-{guest}"), move || clippy_guest(guest))));
     checks.extend(HOST.map(|package| Check::new(format!("host-tests/{package}"), move || host_tests(package))));
     checks.push(Check::new("host-tests/interleavings", interleavings));
@@ -48,11 +49,6 @@ fn format() -> Result<String> {
     Ok("clean".into())
 }
 
-/// The memory half of hv-core is a component: it builds without the rest.
-fn memory_half() -> Result<String> {
-    quiet(&mut cargo(&["check", "-q", "-p", "hv-core", "--no-default-features", "--features", "mmu"]))
-}
-
 fn clippy_guest(guest: &str) -> Result<String> {
     quiet(build::guest_cargo("clippy", guest)?.args(["-q", "--", "-D", "warnings"]))
 }
@@ -64,10 +60,9 @@ fn host_tests(package: &str) -> Result<String> {
 
 /// Every order of what two CPUs do at once, within the bounds that the tests state. Loom needs a build of its own.
 fn interleavings() -> Result<String> {
-    let mut command =
-        cargo(&["test", "--release", "-p", "hv-core", "--no-default-features", "--features", "mmu", "interleavings"]);
-    command.arg("--target-dir").arg(paths::target().join("loom"));
-    let output = proc::output(command.env("RUSTFLAGS", "--cfg loom").env("CARGO_PROFILE_RELEASE_LTO", "off"))?;
+    let mut command = Suite::Loom.cargo();
+    command.arg("--target-dir").arg(paths::target().join("loom")).current_dir(paths::root());
+    let output = proc::output(&mut command)?;
     Ok(format!("{} tests", passed(&output)))
 }
 

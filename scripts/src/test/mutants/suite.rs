@@ -1,0 +1,143 @@
+//! The tests that mutants are held against: how each suite is built and run.
+
+use super::program::{self, Ended, Program};
+use super::tree::Tree;
+use crate::{paths, proc};
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A set of tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Suite {
+    /// The fault path under loom: every order of what a few CPUs do at once.
+    Loom,
+    /// The memory core on the fake machine.
+    Machine,
+    /// hv-core's own tests.
+    HvCore,
+}
+
+impl Suite {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Loom, Self::Machine, Self::HvCore];
+
+    /// As a list of mutants calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loom => "loom",
+            Self::Machine => "machine",
+            Self::HvCore => "hv-core",
+        }
+    }
+
+    /// The package and what of it.
+    const fn package(self) -> &'static [&'static str] {
+        match self {
+            Self::Loom => &["--release", "-p", "hv-core", "--lib", "--no-default-features", "--features", "mmu"],
+            Self::Machine => &["-p", "machine"],
+            Self::HvCore => &["-p", "hv-core", "--lib"],
+        }
+    }
+
+    /// Part of the name of every test that belongs to it.
+    const fn all_tests(self) -> &'static [&'static str] {
+        match self {
+            Self::Loom => &["interleavings"],
+            Self::Machine | Self::HvCore => &[],
+        }
+    }
+
+    /// The command that runs all of it, but for where.
+    pub fn cargo(self) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo.arg("test").args(self.package()).args(self.all_tests());
+        self.environment(&mut cargo);
+        cargo
+    }
+
+    fn environment(self, cargo: &mut Command) {
+        if self == Self::Loom {
+            cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_PROFILE_RELEASE_LTO", "off");
+        }
+    }
+}
+
+/// Where the suites are built and run: in the copy of the tree, with a target directory that is kept.
+pub struct Bench<'a> {
+    tree: &'a Tree,
+    target: PathBuf,
+}
+
+impl<'a> Bench<'a> {
+    /// For this copy.
+    pub fn new(tree: &'a Tree) -> Result<Self> {
+        Ok(Self { tree, target: paths::work("mutants")?.join("target") })
+    }
+
+    /// Builds a suite's test programs, or says what the compiler says.
+    pub fn build(&self, suite: Suite) -> Result<Result<Vec<Program>, String>> {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["test", "-q", "--no-run", "--message-format", "json-render-diagnostics"]).args(suite.package());
+        // One directory for each, so that flags of one do not undo what another has built.
+        cargo.arg("--target-dir").arg(self.target.join(suite.name())).current_dir(self.tree.root());
+        // Built often and run briefly.
+        cargo.env("CARGO_PROFILE_RELEASE_INCREMENTAL", "true").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+        cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
+        suite.environment(&mut cargo);
+        let out =
+            cargo.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", proc::shown(&cargo)))?;
+        match out.status.success() {
+            true => Ok(Ok(program::built(&String::from_utf8_lossy(&out.stdout)))),
+            false => Ok(Err(first_error(&String::from_utf8_lossy(&out.stderr)))),
+        }
+    }
+
+    /// Runs the tests whose names hold one of `tests`, or all, until the first one fails.
+    pub fn run(&self, suite: Suite, programs: &[Program], tests: &[String], limit: Duration) -> Result<Ended> {
+        let all = suite.all_tests().iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let filters = if tests.is_empty() { &all } else { tests };
+        let deadline = Instant::now() + limit;
+        let mut passed = Vec::new();
+        for program in programs {
+            match program.run(filters, deadline)? {
+                Ended::Passed(names) => passed.extend(names),
+                other => return Ok(other),
+            }
+        }
+        Ok(Ended::Passed(passed))
+    }
+}
+
+/// The first complaint and where it points.
+fn first_error(text: &str) -> String {
+    let lines = text.lines().skip_while(|line| !line.starts_with("error"));
+    lines.take(2).map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_calls_each_suite_by_its_name() {
+        #[derive(Deserialize)]
+        struct Line {
+            suite: Suite,
+        }
+        for suite in Suite::ALL {
+            let line: Line = toml::from_str(&format!("suite = '{}'", suite.name())).unwrap();
+            assert_eq!(line.suite, suite);
+        }
+    }
+
+    #[test]
+    fn of_a_compilers_words_the_first_error_and_its_place_are_told() {
+        let said =
+            "warning: unused\n --> a.rs:1:1\nerror[E0425]: cannot find `x`\n  --> b.rs:7:9\n   |\nerror: aborting\n";
+        assert_eq!(first_error(said), "error[E0425]: cannot find `x` --> b.rs:7:9");
+    }
+}
