@@ -72,6 +72,12 @@ impl Stats {
         Ok(Moved { out, back, ratio: (pages * 4096) as f64 / bytes as f64 })
     }
 
+    /// How often a fault met a page that another CPU was at work on.
+    pub fn waits(&self) -> u64 {
+        let waits = |name: &str| name.starts_with("fault.") && name.ends_with(".wait");
+        self.0.iter().filter(|(name, _)| waits(name)).map(|(_, count)| count).sum()
+    }
+
     /// Checks made − gone = live, and returns what was made.
     fn check_sum(&self, made: &str, gone: &str, live: &str) -> Result<u64> {
         let counts = [made, gone, live].map(|name| self.get(name));

@@ -1,7 +1,7 @@
 //! A probe that runs inside a guest Linux and reports what the guest got.
 //!
 //! The hypervisor below is judged from here, because only user space sees the sum of its work: that every page holds
-//! what was written to it (`pattern`), that floating-point and vector registers survive the exits that happen between
+//! what was written to it (`pattern`), also when there are more of them than it has memory for (`overcommit`), that floating-point and vector registers survive the exits that happen between
 //! two instructions (`fp`), and that a second inside lasts a second outside (`tick`).
 //!
 //! There is no libc: the program is put alone into an initramfs, and its register checks must not share the vector
@@ -11,10 +11,13 @@
 #![no_main]
 
 mod args;
+mod compressible;
 mod fp;
 mod meminfo;
 mod out;
+mod overcommit;
 mod pattern;
+mod region;
 mod start;
 mod sys;
 mod tick;
@@ -37,6 +40,9 @@ pub enum Outcome {
 fn run(args: &Args) -> Outcome {
     match (args.get(1), args.get(2)) {
         (Some(b"pattern"), Some(size)) => pattern::run(size),
+        (Some(b"overcommit"), Some(size)) => {
+            args.get(3).and_then(args::number).map_or_else(usage, |passes| overcommit::run(size, passes))
+        }
         (Some(b"fp"), Some(seconds)) => args::number(seconds).map_or_else(usage, fp::run),
         (Some(b"tick"), Some(seconds)) => args::number(seconds).map_or_else(usage, tick::run),
         _ => usage(),
@@ -46,6 +52,7 @@ fn run(args: &Args) -> Outcome {
 /// Says what can be asked for.
 fn usage() -> Outcome {
     say!("usage: linux-probe pattern BYTES|SIZE[KMG]|PERCENT%");
+    say!("       linux-probe overcommit BYTES|SIZE[KMG]|PERCENT% PASSES");
     say!("       linux-probe fp SECONDS");
     say!("       linux-probe tick SECONDS");
     Outcome::Usage
