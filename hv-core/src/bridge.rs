@@ -9,6 +9,16 @@ impl<H: Hardware> FaultHandler for Seat<'_, '_, H> {
     fn fault(&self, fault: &StorageFault) -> Resolution {
         Seat::fault(self, fault)
     }
+
+    #[inline]
+    fn entering(&self) {
+        self.enter();
+    }
+
+    #[inline]
+    fn left(&self) {
+        self.leave_guest();
+    }
 }
 
 impl<H: Hardware> GuestMemory for Seat<'_, '_, H> {

@@ -116,7 +116,7 @@ impl<'m> Guest<'m> {
             Some(budget) => Space::with_budget(memory, LPID, Granule::Fixed(LeafSize::Size4K), &geometry::ROOT, budget),
             None => Space::new(memory, LPID, options.granule),
         };
-        let space = space.ok_or(Refusal::NoFrames)?;
+        let space = space?;
         self.plan.add_to(&space)?;
         Ok(space)
     }

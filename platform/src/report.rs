@@ -4,7 +4,7 @@
 
 use hv_core::guest::{Counters, Ended, StopReason};
 use hv_core::mmu::audit::Audit;
-use hv_core::mmu::stats::Stats;
+use hv_core::mmu::stats::{Outcome, Stats};
 use hv_core::mmu::{Hardware, Seat};
 
 /// Prints every figure.
@@ -37,7 +37,11 @@ fn faults(stats: &Stats) {
     stat("fault.discarded", stats.discarded);
     stat("fault.around", stats.around);
     stat("fault.ahead", stats.ahead);
+    stat("fault.waits", stats.outcome(Outcome::Wait));
     stat("flush.asked", stats.flushes);
+    stat("leaf.split", stats.splits);
+    stat("leaf.promoted", stats.promotions);
+    stat("leaf.protected", stats.protected);
 }
 
 /// A guest with a budget: what went to its store and came back, what stands there, and what it is charged for in all.

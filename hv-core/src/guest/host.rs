@@ -48,6 +48,12 @@ pub trait World {
 pub trait FaultHandler {
     /// Makes the access possible, or says why not.
     fn fault(&self, fault: &StorageFault) -> Resolution;
+
+    /// Called right before the CPU enters the guest: flushes that it missed outside are made up for.
+    fn entering(&self) {}
+
+    /// Called right after it left the guest.
+    fn left(&self) {}
 }
 
 /// The machine around a guest: clocks, console, entropy.

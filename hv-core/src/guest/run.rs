@@ -73,7 +73,9 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
     fn step(&mut self) -> Flow {
         let deadline = self.before_entry();
         self.counters.entries += 1;
+        self.memory.entering();
         let exit = self.world.enter(self.vcpu, deadline);
+        self.memory.left();
         self.counters.exit(&exit);
         if self.vcpu.in_problem_state() && self.counters.first_user_exit_tb.is_none() {
             self.counters.first_user_exit_tb = Some(self.host.timebase());

@@ -6,7 +6,7 @@ use super::hardware::Hardware;
 use super::space::Space;
 use super::stats::{Made, Pages};
 use super::walk::Place;
-use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+use ppc64_arch::addr::{GuestReal, HostReal};
 use ppc64_arch::radix::{Entry, Level};
 
 /// What a walk over all tables found.
@@ -49,10 +49,11 @@ impl Audit {
                 State::Empty { .. } => {}
                 State::Transit { .. } => self.transit += 1,
                 State::Stored(_) => self.stored += 1,
-                State::Resting { copied, .. } => {
-                    self.live.add(if copied { Made::Copied } else { Made::Zero }, LeafSize::Size4K);
-                }
-                State::Detached => self.broken += 1,
+                State::Resting { copied, .. } => match level.leaf {
+                    Some(size) => self.live.add(if copied { Made::Copied } else { Made::Zero }, size),
+                    None => self.broken += 1,
+                },
+                State::Leaving(_) | State::Detached => self.broken += 1,
             },
             Entry::Leaf(leaf) => match level.leaf {
                 Some(size) => self.live.add(Made::of(leaf), size),

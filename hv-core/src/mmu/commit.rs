@@ -42,13 +42,28 @@ impl Next {
 /// Swaps what was `seen` for `next`.
 #[inline]
 pub(super) fn commit(seen: Seen<'_>, next: Next) -> Commit {
+    match replace_same(seen, next) {
+        Ok(_) => Commit::Same,
+        Err(actual) => lost(actual),
+    }
+}
+
+/// Puts what was `seen` in transit, and tells what it was at that moment, R and C included.
+pub(super) fn begin_transit(seen: Seen<'_>, owner: usize) -> Result<Entry, Commit> {
+    let transit = State::Transit { owner: owner as u32, generation: 0 };
+    replace_same(seen, Next::Exactly(Entry::Absent(transit.encode()))).map_err(lost)
+}
+
+/// What was replaced, or what stands there instead.
+#[inline]
+fn replace_same(seen: Seen<'_>, next: Next) -> Result<Entry, Entry> {
     let mut expected = seen.entry;
     loop {
         match seen.place.swap(expected, next.over(expected)) {
-            Ok(()) => return Commit::Same,
+            Ok(()) => return Ok(expected),
             // R and C only ever become set while a leaf stands, so this turns at most twice.
             Err(actual) if differs_in_recorded_only(expected, actual) => expected = actual,
-            Err(actual) => return lost(actual),
+            Err(actual) => return Err(actual),
         }
     }
 }
@@ -78,10 +93,10 @@ pub(super) fn abort_transit(place: Place<'_>, state: State) {
     debug_assert!(in_transit(was), "a transit was ended by somebody else");
 }
 
-/// Ends a transit: only its owner may, and nobody else changes the entry until then.
+/// Ends a transit with a leaf or a table: only its owner may, and nobody else changes the entry until then.
 #[inline]
-pub(super) fn finish_transit(place: Place<'_>, leaf: Leaf) {
-    let was = place.replace(Entry::Leaf(leaf));
+pub(super) fn finish_transit(place: Place<'_>, entry: Entry) {
+    let was = place.replace(entry);
     debug_assert!(in_transit(was), "a transit was ended by somebody else");
 }
 

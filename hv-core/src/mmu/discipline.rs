@@ -5,14 +5,25 @@
 
 /// Brackets around attempts of faults, and a way to wait until those under way have ended.
 pub trait Discipline: Default + Sync {
+    /// What one CPU pins with: found once, when it takes its seat.
+    type Desk<'a>: Copy
+    where
+        Self: 'a;
+
     /// While this lives, an attempt is under way.
     type Pin<'a>
     where
         Self: 'a;
 
-    /// Begins an attempt on CPU number `cpu`, which ends when the guard goes. A CPU makes one attempt at a time.
+    /// The desk of CPU number `cpu`, which is below [`MAX_CPUS`](super::pins::MAX_CPUS).
     #[must_use]
-    fn pin(&self, cpu: usize) -> Self::Pin<'_>;
+    fn desk(&self, cpu: usize) -> Self::Desk<'_>;
+
+    /// Begins an attempt of the CPU whose desk it is, which ends when the guard goes. A CPU makes one attempt at a time.
+    #[must_use]
+    fn pin<'a>(desk: Self::Desk<'a>) -> Self::Pin<'a>
+    where
+        Self: 'a;
 
     /// Returns when every attempt has ended that may have begun before the caller's last store. The caller holds no pin.
     fn grace(&self);

@@ -21,10 +21,10 @@ pub struct Purse {
 }
 
 impl Ledger {
-    /// An account over `budget` pages.
+    /// An account over `budget` pages, of which `drawn` are spent already.
     #[must_use]
-    pub fn new(budget: u64) -> Self {
-        Self { budget, drawn: CacheLine(AtomicU64::new(0)) }
+    pub fn new(budget: u64, drawn: u64) -> Self {
+        Self { budget, drawn: CacheLine(AtomicU64::new(drawn)) }
     }
 
     /// Pages drawn, those in purses included.
@@ -75,10 +75,14 @@ impl Ledger {
         }
     }
 
-    /// Takes back what was spent.
+    /// Takes back what was spent. An overdraft is paid back first: if it stayed until the next one, they would add up.
     #[inline]
     pub fn refund(&self, purse: &mut Purse, pages: u64) {
         purse.pages += pages;
+        let overdrawn = self.drawn().saturating_sub(self.budget);
+        if overdrawn > 0 {
+            self.empty_to(purse, purse.pages.saturating_sub(overdrawn));
+        }
         if purse.pages > 2 * BATCH {
             self.empty_to(purse, BATCH);
         }
@@ -96,13 +100,57 @@ impl Ledger {
     }
 }
 
+/// A guest's quota of table pages. Tables are made rarely, so one line for all CPUs does. Relaxed throughout: nothing is published by it.
+#[derive(Debug)]
+pub struct Tables {
+    limit: AtomicU64,
+    count: CacheLine<AtomicU64>,
+}
+
+impl Tables {
+    /// No table yet, and at most `limit`.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self { limit: AtomicU64::new(limit), count: CacheLine(AtomicU64::new(0)) }
+    }
+
+    /// At most so many from now on.
+    pub fn limit(&self, pages: u64) {
+        self.limit.store(pages, Ordering::Relaxed);
+    }
+
+    /// Counts one more; false, and nothing counted, if it is one too many.
+    #[must_use]
+    pub fn begin(&self) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let one_more = |count: u64| (count < limit).then(|| count + 1);
+        self.count.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    /// Counts one more in any case.
+    pub fn begin_beyond(&self) {
+        self.count.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub fn end(&self) {
+        self.count.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether one more would be too many.
+    #[must_use]
+    pub fn are_full(&self) -> bool {
+        self.count.0.load(Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed)
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
     #[test]
     fn nobody_spends_more_than_the_budget_and_the_last_page_can_be_spent() {
-        let ledger = Ledger::new(100);
+        let ledger = Ledger::new(100, 0);
         let (mut a, mut b) = (Purse::default(), Purse::default());
         let spent = (0..1000).filter(|turn| ledger.spend(if turn % 2 == 0 { &mut a } else { &mut b }, 1)).count();
         assert!((100 - 2 * BATCH as usize..=100).contains(&spent), "{spent}");
@@ -113,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_is_refunded_can_be_spent_again() {
-        let ledger = Ledger::new(512);
+        let ledger = Ledger::new(512, 0);
         let mut purse = Purse::default();
         for _ in 0..10 {
             assert!(ledger.spend(&mut purse, 512));
@@ -125,8 +173,19 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_of_tables_is_kept_but_for_those_beyond_it() {
+        let tables = Tables::new(2);
+        assert!(tables.begin() && tables.begin() && !tables.begin() && tables.are_full());
+        tables.begin_beyond();
+        tables.end();
+        assert!(!tables.begin());
+        tables.end();
+        assert!(tables.begin());
+    }
+
+    #[test]
     fn an_overdraft_is_counted() {
-        let ledger = Ledger::new(1);
+        let ledger = Ledger::new(1, 0);
         let mut purse = Purse::default();
         assert!(ledger.spend(&mut purse, 1));
         ledger.overdraw(&mut purse, 2);
@@ -134,5 +193,19 @@ mod tests {
         ledger.refund(&mut purse, 3);
         ledger.settle(&mut purse);
         assert_eq!(ledger.drawn(), 0);
+    }
+
+    #[test]
+    fn overdrafts_do_not_add_up() {
+        let ledger = Ledger::new(100, 0);
+        let mut purse = Purse::default();
+        while ledger.spend(&mut purse, 1) {}
+        for _ in 0..1000 {
+            // A page-out: a frame for the store first, then the page's own and others come back, and are spent again.
+            ledger.overdraw(&mut purse, 1);
+            ledger.refund(&mut purse, 6);
+            while ledger.spend(&mut purse, 1) {}
+        }
+        assert_eq!(ledger.drawn(), 100);
     }
 }

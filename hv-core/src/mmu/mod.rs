@@ -50,9 +50,11 @@
 //! | [`stats`], [`audit`] | counted on the way; counted by walking |
 
 pub mod absent;
+mod age;
 pub mod audit;
 pub mod cache;
 pub mod commit;
+mod dirty;
 pub mod discipline;
 pub mod fault;
 pub mod frame;
@@ -60,22 +62,33 @@ pub mod hardware;
 #[cfg(all(test, loom))]
 mod interleavings;
 pub mod ledger;
+mod owed;
 pub mod pins;
+mod promote;
+mod protect;
+mod prune;
+mod range;
 mod reclaim;
 pub mod request;
+pub mod residency;
 pub mod seat;
 pub mod slot;
 pub mod space;
+mod split;
 pub mod stats;
 pub mod store;
 mod stream;
-pub mod unlink;
+mod unlink;
 pub mod walk;
 
+pub use age::Aged;
+pub use dirty::LogError;
 pub use discipline::Discipline;
 pub use frame::{Frame, FramePool, Memory};
 pub use hardware::{Flush, Hardware};
-pub use request::{Access, Reflect, Resolution, StorageFault, Ticket};
+pub use promote::PromoteError;
+pub use request::{Access, Awaited, Reflect, Resolution, StorageFault, Ticket};
 pub use seat::{AccessError, Cpu, Seat};
 pub use slot::{Granule, SlotError, SlotSpec, Source};
-pub use space::{Config, Space};
+pub use space::{Config, Space, SpaceError};
+pub use split::SplitError;

@@ -9,23 +9,26 @@
 //!
 //! ```text
 //!   leaf, R ──► leaf, no R ──► transit ─ flush ─ grace ─ compress ─┬─ stored, frame free
-//!     ▲             │                                              └─ leaf again, if the store will not have it
+//!     ▲             │                                              └─ resting, if the store will not have it
 //!     └── fault ────┘
+//!   huge leaf, no R ──► split: the hand goes on with its parts
 //! ```
 //!
 //! One CPU at a time reclaims for a guest; another one that runs short meanwhile waits for what that one frees. Whoever is here holds the lock that keeps mutations out, and
 //! no pin.
 
 use super::absent::State;
+use super::age::resting;
 use super::commit::abort_transit;
 use super::discipline::Discipline;
 use super::frame::Frame;
 use super::hardware::{Flush, Hardware};
+use super::prune::prune;
 use super::seat::Cpu;
 use super::space::Space;
+use super::split::split_in_place;
 use super::stats::Made;
 use super::walk::Seen;
-use crate::sync::relax;
 use heapless::Vec;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::Entry;
@@ -42,29 +45,48 @@ struct Leaving {
     made: Made,
 }
 
-/// Frees a few pages of the guest's. True if it is worth trying again: this CPU freed some, or another one was at it.
+/// What came of an attempt to make room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// There was some: try again.
+    Made,
+    /// Another CPU is at it.
+    Busy,
+    /// There is nothing to be had.
+    None,
+}
+
+/// Frees some of the guest's memory for a fault that found none: pages, or tables if it is those that ran out.
 #[cold]
-pub(super) fn reclaim<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu) -> bool {
-    if space.store().is_none() {
-        return false;
+pub(super) fn make_room<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu) -> Room {
+    let tables = space.tables_are_full();
+    if !tables && space.store().is_none() {
+        return Room::None;
     }
     // With mutations locked out, tables stay and slots are open; what is in transit here is ours to end.
-    let Some(mut turn) = space.try_lock() else {
-        relax();
-        return true;
-    };
-    while !turn.hand.is_idle() {
+    let Some(mut turn) = space.try_lock() else { return Room::Busy };
+    let freed = if tables { prune(space, cpu, turn.generation) } else { take_some_out(space, cpu, &mut turn.hand) };
+    if freed > 0 { Room::Made } else { Room::None }
+}
+
+/// Takes a batch of pages out to the store: how many. Mutations are kept out.
+pub(super) fn take_some_out<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    cpu: &mut Cpu,
+    hand: &mut Hand,
+) -> u64 {
+    while space.store().is_some() && !hand.is_idle() {
         let mut leaving = Vec::new();
-        gather(space, cpu, &mut turn.hand, &mut leaving);
+        gather(space, cpu, hand, &mut leaving);
         let freed = take_out(space, cpu, &leaving);
-        turn.hand.freed += freed;
+        hand.freed += freed;
         if freed > 0 {
-            return true;
+            return freed;
         }
     }
     // Another fault may try again: by then the guest has used, and perhaps changed, other pages.
-    turn.hand.poor_rounds = 0;
-    false
+    hand.poor_rounds = 0;
+    0
 }
 
 /// Where reclaim goes on, and what it was good for.
@@ -103,12 +125,24 @@ fn gather<H: Hardware, D: Discipline>(
 ) {
     while !leaving.is_full() {
         let Some(at) = space.slots().next(hand.at) else { return hand.begin_round(space.ledger().budget()) };
-        // SAFETY: 1. The mutation lock, held by `reclaim`, keeps every table.
+        // SAFETY: 1. The mutation lock, held by the caller, keeps every table.
         let seen = unsafe { space.walk(GuestReal::new(at)) };
         let span = seen.place.level.entry_span();
-        hand.at = (at & !(span - 1)) + span;
-        pass(space, cpu, seen, GuestReal::new(at).align_down(LeafSize::Size4K), leaving);
+        let after = (at & !(span - 1)) + span;
+        hand.at = match pass(space, cpu, seen, GuestReal::new(at), leaving) {
+            Passed::By => after,
+            Passed::Split => at,
+        };
     }
+}
+
+/// What the hand left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passed {
+    /// It goes on behind the entry.
+    By,
+    /// A huge page that was not used became small ones: it goes on with the first of them.
+    Split,
 }
 
 /// The hand passes one entry; there is room for one more. An entry that changes under it is in use: let it be.
@@ -118,28 +152,48 @@ fn pass<H: Hardware, D: Discipline>(
     seen: Seen<'_>,
     at: GuestReal,
     leaving: &mut Vec<Leaving, BATCH>,
-) {
-    if seen.place.level.leaf != Some(LeafSize::Size4K) {
-        return;
-    }
+) -> Passed {
+    let page = at.align_down(LeafSize::Size4K);
     match seen.entry {
-        Entry::Leaf(leaf) if Made::of(leaf) == Made::Shared => {}
+        Entry::Leaf(leaf) if Made::of(leaf) == Made::Shared => Passed::By,
         Entry::Leaf(leaf) if !space.memory().hardware.sets_reference() => {
-            let resting = State::Resting { frame: leaf.frame(), copied: Made::of(leaf) == Made::Copied };
-            cpu.stats.aged += u64::from(seen.place.swap(seen.entry, Entry::Absent(resting.encode())).is_ok());
+            cpu.stats.aged += u64::from(seen.place.swap(seen.entry, resting(leaf)).is_ok());
+            Passed::By
         }
         Entry::Leaf(leaf) if leaf.recorded().contains(Recorded::REFERENCED) => {
             let aged = leaf.with_recorded(leaf.recorded() - Recorded::REFERENCED);
             cpu.stats.aged += u64::from(seen.place.swap(seen.entry, Entry::Leaf(aged)).is_ok());
+            Passed::By
         }
-        Entry::Leaf(leaf) => take(cpu, seen, Leaving { at, frame: leaf.frame(), made: Made::of(leaf) }, leaving),
-        Entry::Absent(absent) => {
-            if let State::Resting { frame, copied } = State::decode(absent) {
+        Entry::Leaf(leaf) => {
+            take_or_split(space, cpu, seen, Leaving { at: page, frame: leaf.frame(), made: Made::of(leaf) }, leaving)
+        }
+        Entry::Absent(absent) => match State::decode(absent) {
+            State::Resting { frame, copied } => {
                 let made = if copied { Made::Copied } else { Made::Zero };
-                take(cpu, seen, Leaving { at, frame, made }, leaving);
+                take_or_split(space, cpu, seen, Leaving { at: page, frame, made }, leaving)
             }
-        }
-        Entry::Table(_) => {}
+            _ => Passed::By,
+        },
+        Entry::Table(_) => Passed::By,
+    }
+}
+
+/// A page that was not used since the hand came by. One of 64 KiB stays: the store takes small ones, and it cannot be split where it is.
+fn take_or_split<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    cpu: &mut Cpu,
+    seen: Seen<'_>,
+    page: Leaving,
+    leaving: &mut Vec<Leaving, BATCH>,
+) -> Passed {
+    if seen.place.level.leaf == Some(LeafSize::Size4K) {
+        take(cpu, seen, page, leaving);
+        return Passed::By;
+    }
+    match split_in_place(space, cpu, seen.place, page.at) {
+        Ok(()) => Passed::Split,
+        Err(_) => Passed::By,
     }
 }
 

@@ -36,7 +36,7 @@ pub struct StorageFault {
 pub enum Resolution {
     /// The access can be tried again.
     Resume,
-    /// Another CPU is at work on that page; come back when the ticket's entry has changed.
+    /// Another CPU is at work on that page, or on the guest's memory; the ticket says what to wait for.
     Wait(Ticket),
     /// The address is in no memory slot, or the slot does not allow the access: the guest's own interrupt.
     Reflect(Reflect),
@@ -57,11 +57,20 @@ pub enum Reflect {
     Unsupported(u32),
 }
 
-/// Names a page in transit.
+/// Names a page that cannot be had right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// The page that is in transit.
+    /// The page that is waited for.
     pub page: GuestReal,
-    /// The entry's value while it is; when the entry differs, waiting is over.
-    pub entry: u64,
+    /// What ends the wait.
+    pub on: Awaited,
+}
+
+/// What somebody who waits for a page waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// Another CPU has the page in transit: its entry will have another value than this one.
+    Entry(u64),
+    /// A mutation is under way, or other CPUs use memory up faster than this one can free it: try again after something else.
+    Mutation,
 }

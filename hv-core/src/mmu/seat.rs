@@ -3,7 +3,7 @@
 use super::cache::FrameCache;
 use super::discipline::Discipline;
 use super::fault::{Request, permits, resolve};
-use super::hardware::Hardware;
+use super::hardware::{Flush, Hardware};
 use super::ledger::Purse;
 use super::pins::{MAX_CPUS, Pins};
 use super::request::{Access, Reflect, Resolution, StorageFault};
@@ -77,16 +77,16 @@ pub enum AccessError {
 }
 
 /// A CPU at a space.
-#[derive(Debug)]
-pub struct Seat<'a, 'm, H, D = Pins> {
+pub struct Seat<'a, 'm, H, D: Discipline + 'a = Pins> {
     space: &'a Space<'m, H, D>,
+    desk: D::Desk<'a>,
     cpu: RefCell<Cpu>,
 }
 
 impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     /// Seats `cpu` at `space`.
-    pub const fn new(space: &'a Space<'m, H, D>, cpu: Cpu) -> Self {
-        Self { space, cpu: RefCell::new(cpu) }
+    pub fn new(space: &'a Space<'m, H, D>, cpu: Cpu) -> Self {
+        Self { space, desk: space.pins().desk(cpu.id()), cpu: RefCell::new(cpu) }
     }
 
     /// The space.
@@ -106,6 +106,22 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
         cpu
     }
 
+    /// To be called right before the CPU enters the guest: from now on it counts as inside, and a flush that it missed outside is made up for.
+    #[inline]
+    pub fn enter(&self) {
+        if !H::BROADCAST && self.space.residency().enter(self.cpu.borrow().id()) {
+            self.space.memory().hardware.flush(Flush::Partition { lpid: self.space.lpid() });
+        }
+    }
+
+    /// To be called right after it left the guest.
+    #[inline]
+    pub fn leave_guest(&self) {
+        if !H::BROADCAST {
+            self.space.residency().leave(self.cpu.borrow().id());
+        }
+    }
+
     /// Resolves a guest storage interrupt. The fault's registers are claims: only the address and the kind of access are used, and the tables are looked at.
     #[inline]
     pub fn fault(&self, fault: &StorageFault) -> Resolution {
@@ -114,7 +130,7 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
             return Resolution::Reflect(why);
         }
         let request = Request { at: fault.claim, access: needed(fault), own: false };
-        resolve(self.space, &mut self.cpu.borrow_mut(), request)
+        resolve(self.space, self.desk, &mut self.cpu.borrow_mut(), request)
     }
 
     /// Copies guest memory at `at` to `into`. On an error `into` may be partly written.
@@ -183,7 +199,7 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     fn check(&self, at: GuestReal, bytes: u64) -> Result<(), AccessError> {
         let end = at.checked_add(bytes).ok_or(AccessError::Outside)?;
         for _ in 0..OWN_TURNS {
-            let _pin = self.space.pins().pin(self.cpu.borrow().id());
+            let _pin = D::pin(self.desk);
             match self.space.slots().cover(at.raw(), end.raw()) {
                 Some(true) => return Ok(()),
                 Some(false) => return Err(AccessError::Outside),
@@ -198,13 +214,13 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
         let mut cpu = self.cpu.borrow_mut();
         for _ in 0..OWN_TURNS {
             {
-                let _pin = self.space.pins().pin(cpu.id());
+                let _pin = D::pin(self.desk);
                 if let Some(host) = self.permitted(at, access, cpu.hint) {
                     work(&self.space.memory().hardware, host);
                     return Ok(());
                 }
             }
-            match resolve(self.space, &mut cpu, Request { at, access, own: true }) {
+            match resolve(self.space, self.desk, &mut cpu, Request { at, access, own: true }) {
                 Resolution::Resume => {}
                 Resolution::Wait(_) => relax(),
                 Resolution::Reflect(Reflect::ReadOnly) => return Err(AccessError::ReadOnly),

@@ -10,6 +10,7 @@
 use super::store::Origin;
 use crate::sync::{AtomicU64, Ordering};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+use ppc64_arch::radix::Rights;
 
 /// The most slots of one guest.
 pub const MAX_SLOTS: usize = if cfg!(loom) { 2 } else { 32 };
@@ -46,6 +47,16 @@ impl Granule {
         match self {
             Self::Fixed(size) => size,
             Self::Auto => LeafSize::Size2M,
+        }
+    }
+
+    /// What a huge leaf is split into, and what is made where pages are told apart by who wrote them.
+    #[must_use]
+    #[inline]
+    pub const fn last_level(self) -> LeafSize {
+        match self {
+            Self::Fixed(LeafSize::Size64K) => LeafSize::Size64K,
+            _ => LeafSize::Size4K,
         }
     }
 
@@ -87,6 +98,12 @@ pub enum SlotError {
     TooMany,
     /// An image that is longer than its slot, or that wraps.
     BadImage,
+    /// No slot begins there.
+    NoSuchSlot,
+    /// The slot's dirty log is on; switch it off first.
+    Logged,
+    /// No frame was left for a table.
+    OutOfMemory,
 }
 
 /// A slot as a fault sees it: a consistent copy, for as long as the pin lives under which it was read.
@@ -102,6 +119,8 @@ pub struct SlotView {
     pub source: Source,
     /// Stores are the guest's error.
     pub read_only: bool,
+    /// Where the directory of its dirty log stands, if that is on.
+    pub log: Option<HostReal>,
 }
 
 /// What looking for a slot found.
@@ -128,12 +147,22 @@ struct Slot {
     flags: AtomicU64,
     image_at: AtomicU64,
     image_bytes: AtomicU64,
+    /// The directory of the dirty log; 0, which is in no pool, if it is off.
+    log: AtomicU64,
 }
 
 impl Slot {
     fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { sequence: zero(), base: zero(), end: zero(), flags: zero(), image_at: zero(), image_bytes: zero() }
+        Self {
+            sequence: zero(),
+            base: zero(),
+            end: zero(),
+            flags: zero(),
+            image_at: zero(),
+            image_bytes: zero(),
+            log: zero(),
+        }
     }
 
     #[inline]
@@ -151,7 +180,12 @@ impl Slot {
             Source::Image { at, bytes: self.image_bytes.load(Ordering::Relaxed) }
         };
         let (base, end) = (self.base.load(Ordering::Relaxed), self.end.load(Ordering::Relaxed));
-        SlotView { index, base, end, source, read_only: flags & READ_ONLY != 0 }
+        SlotView { index, base, end, source, read_only: flags & READ_ONLY != 0, log: self.log() }
+    }
+
+    #[inline]
+    fn log(&self) -> Option<HostReal> {
+        Some(HostReal::new(self.log.load(Ordering::Relaxed))).filter(|log| log.raw() != 0)
     }
 
     fn write(&self, spec: &SlotSpec) {
@@ -164,6 +198,23 @@ impl Slot {
         self.flags.store(image | if spec.read_only { READ_ONLY } else { 0 }, Ordering::Relaxed);
         self.image_at.store(at, Ordering::Relaxed);
         self.image_bytes.store(bytes, Ordering::Relaxed);
+        self.log.store(0, Ordering::Relaxed);
+    }
+
+    fn forget(&self) {
+        self.base.store(0, Ordering::Relaxed);
+        self.end.store(0, Ordering::Relaxed);
+        self.log.store(0, Ordering::Relaxed);
+    }
+
+    fn close(&self) {
+        // Relaxed: the fence at the head of a grace period orders it before the pins are read.
+        self.sequence.store(self.sequence.load(Ordering::Relaxed) | 1, Ordering::Relaxed);
+    }
+
+    fn open(&self) {
+        // Release: whoever sees the even value (Acquire in `find`) sees the edits.
+        self.sequence.store((self.sequence.load(Ordering::Relaxed) | 1) + 1, Ordering::Release);
     }
 
     fn copy_from(&self, other: &Self) {
@@ -173,6 +224,7 @@ impl Slot {
         copy(&self.flags, &other.flags);
         copy(&self.image_at, &other.image_at);
         copy(&self.image_bytes, &other.image_bytes);
+        copy(&self.log, &other.log);
     }
 }
 
@@ -247,16 +299,12 @@ impl Slots {
 
     /// From now on every fault in a slot that touches `from..to` finds it busy. The grace period has to follow before an edit.
     pub(super) fn close_range(&self, from: u64, to: u64) {
-        for slot in self.touching(from, to) {
-            slot.sequence.store(slot.sequence.load(Ordering::Relaxed) | 1, Ordering::Relaxed);
-        }
+        self.touching(from, to).for_each(Slot::close);
     }
 
     /// Lets faults into those slots again.
     pub(super) fn open_range(&self, from: u64, to: u64) {
-        for slot in self.touching(from, to) {
-            slot.sequence.store((slot.sequence.load(Ordering::Relaxed) | 1) + 1, Ordering::Release);
-        }
+        self.touching(from, to).for_each(Slot::open);
     }
 
     fn touching(&self, from: u64, to: u64) -> impl Iterator<Item = &Slot> {
@@ -285,12 +333,49 @@ impl Slots {
         Ok(())
     }
 
+    /// The slot that begins at `base`. To be called with mutations locked out.
+    pub(super) fn at(&self, base: GuestReal) -> Result<SlotView, SlotError> {
+        let begins = |slot: &Slot| slot.base.load(Ordering::Relaxed) == base.raw();
+        let index = self.slots[..self.len()].iter().position(begins).ok_or(SlotError::NoSuchSlot)?;
+        Ok(self.slots[index].view(index))
+    }
+
+    /// The slot at `index` in the order of addresses. To be called with mutations locked out.
+    pub(super) fn nth(&self, index: usize) -> Option<SlotView> {
+        (index < self.len()).then(|| self.slots[index].view(index))
+    }
+
+    /// Takes a slot out. Only while closed.
+    pub(super) fn remove(&self, index: usize) {
+        let count = self.len();
+        for below in index..count - 1 {
+            self.slots[below].copy_from(&self.slots[below + 1]);
+        }
+        self.slots[count - 1].forget();
+        self.count.store(count as u64 - 1, Ordering::Relaxed);
+        // Its pages may have been closed; what stands here now is open once the slots are.
+        self.slots[index].open();
+    }
+
+    /// Moves a slot's end. Only while it is closed.
+    pub(super) fn set_end(&self, index: usize, end: u64) {
+        self.slots[index].end.store(end, Ordering::Relaxed);
+    }
+
+    /// Forbids stores, or allows them. Only while it is closed.
+    pub(super) fn set_read_only(&self, index: usize, read_only: bool) {
+        let rest = self.slots[index].flags.load(Ordering::Relaxed) & !READ_ONLY;
+        self.slots[index].flags.store(rest | if read_only { READ_ONLY } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// Switches the dirty log on or off. Only while it is closed.
+    pub(super) fn set_log(&self, index: usize, directory: Option<HostReal>) {
+        self.slots[index].log.store(directory.map_or(0, HostReal::raw), Ordering::Relaxed);
+    }
+
     /// Forgets all slots. Only while closed.
     pub(super) fn clear(&self) {
-        for slot in &self.slots[..self.len()] {
-            slot.base.store(0, Ordering::Relaxed);
-            slot.end.store(0, Ordering::Relaxed);
-        }
+        self.slots[..self.len()].iter().for_each(Slot::forget);
         self.count.store(0, Ordering::Relaxed);
     }
 
@@ -342,23 +427,25 @@ impl SlotSpec {
 
 impl SlotView {
     /// The largest leaf that may map the page at `at`: its whole block lies in the slot, it is no larger than `granule` says, and with
-    /// [`Granule::Auto`] an image that can be mapped without a copy stays so.
+    /// [`Granule::Auto`] an image that can be mapped without a copy stays so. While the dirty log is on, a page is as small as it can be.
     #[must_use]
     #[inline]
     pub fn leaf_for(&self, at: GuestReal, granule: Granule) -> LeafSize {
-        let limit = granule.limit();
+        let limit = if self.log.is_some() { granule.last_level() } else { granule.limit() };
         let fits = |size: LeafSize| {
             size <= limit
                 && self.holds_block(at.align_down(size), size)
                 && (granule != Granule::Auto || self.keeps_sharing(at, size))
         };
-        if fits(LeafSize::Size2M) {
-            LeafSize::Size2M
-        } else if fits(LeafSize::Size64K) {
-            LeafSize::Size64K
-        } else {
-            LeafSize::Size4K
-        }
+        let larger = [LeafSize::Size1G, LeafSize::Size2M, LeafSize::Size64K];
+        larger.into_iter().find(|size| fits(*size)).unwrap_or(LeafSize::Size4K)
+    }
+
+    /// What a leaf of this slot permits before anybody stored to it. While the dirty log is on that leaves out stores.
+    #[inline]
+    pub(super) const fn rights(&self) -> Rights {
+        let read_execute = Rights::READ.union(Rights::EXECUTE);
+        if self.read_only || self.log.is_some() { read_execute } else { read_execute.union(Rights::WRITE) }
     }
 
     /// Whether a whole block lies in the slot.
@@ -382,7 +469,7 @@ mod tests {
     }
 
     fn view(base: u64, end: u64, source: Source) -> SlotView {
-        SlotView { index: 0, base, end, source, read_only: false }
+        SlotView { index: 0, base, end, source, read_only: false, log: None }
     }
 
     #[test]
@@ -454,6 +541,7 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod interleavings {
+    use super::super::discipline::Discipline;
     use super::super::pins::Pins;
     use super::*;
     use loom::sync::Arc;
@@ -475,7 +563,7 @@ mod interleavings {
                 let world = world.clone();
                 loom::thread::spawn(move || {
                     let (pins, slots) = &*world;
-                    let _pin = pins.pin(0);
+                    let _pin = Pins::pin(pins.desk(0));
                     match slots.find(GuestReal::new(0x4000), MAX_SLOTS) {
                         Found::Slot(slot) => {
                             let image = Source::Image { at: HostReal::new(0x40_0000), bytes: 0x4000 };

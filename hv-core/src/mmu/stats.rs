@@ -74,6 +74,8 @@ pub enum Outcome {
     PagedIn = 9,
     /// A page that was resting was used again.
     Revived = 10,
+    /// A huge leaf was split, and the part that was stored to permits it.
+    Split = 11,
 }
 
 /// Why an attempt was begun again.
@@ -90,11 +92,13 @@ pub enum Reason {
     GaveWay = 3,
     /// The serialised path was taken.
     Serialised = 4,
+    /// A huge leaf had to be split first.
+    Split = 5,
 }
 
 const SIZES: usize = LeafSize::ALL.len();
 const KINDS: [&str; 3] = ["read", "write", "fetch"];
-const OUTCOMES: [&str; 11] = [
+const OUTCOMES: [&str; 12] = [
     "installed",
     "unshared",
     "upgraded",
@@ -106,8 +110,9 @@ const OUTCOMES: [&str; 11] = [
     "machine-error",
     "paged-in",
     "revived",
+    "split",
 ];
-const REASONS: [&str; 5] = ["slot-busy", "detached", "not-same", "gave-way", "serialised"];
+const REASONS: [&str; 6] = ["slot-busy", "detached", "not-same", "gave-way", "serialised", "split"];
 
 /// Counted by kind of page and size of leaf.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,7 +122,13 @@ impl Pages {
     /// One more.
     #[inline]
     pub fn add(&mut self, made: Made, size: LeafSize) {
-        self.0[made as usize][size_index(size)] += 1;
+        self.add_many(made, size, 1);
+    }
+
+    /// So many more.
+    #[inline]
+    pub fn add_many(&mut self, made: Made, size: LeafSize, many: u64) {
+        self.0[made as usize][size_index(size)] += many;
     }
 
     /// The sum of both.
@@ -183,6 +194,12 @@ pub struct Stats {
     pub kept: u64,
     /// Pages put to the test by the second chance: R cleared, or the entry taken away.
     pub aged: u64,
+    /// Huge leaves that became tables.
+    pub splits: u64,
+    /// Tables that became huge leaves.
+    pub promotions: u64,
+    /// Leaves that lost the right to store, for a dirty log or a slot made read-only.
+    pub protected: u64,
     /// Flushes asked of the hardware.
     pub flushes: u64,
 }

@@ -72,6 +72,12 @@ impl<'a> Place<'a> {
             .map_err(|raw| Entry::decode(u64::from_be(raw)))
     }
 
+    /// Writes an entry of a table that is not linked yet: whoever links it publishes what was written.
+    #[inline]
+    pub(super) fn write_unlinked(self, entry: Entry) {
+        self.cell.store(entry.encode().to_be(), Ordering::Relaxed);
+    }
+
     /// Puts `to` there whatever stood there, and tells what it was. For entries that nobody else changes: those in transit, and those that a mutation has to itself.
     #[inline]
     pub(super) fn replace(self, to: Entry) -> Entry {

@@ -8,7 +8,7 @@ use hv_core::guest::cmdline::CmdlineError;
 use hv_core::guest::image::ImageError;
 use hv_core::guest::layout::DoesNotFit;
 use hv_core::guest::{MemoryError, devtree};
-use hv_core::mmu::SlotError;
+use hv_core::mmu::{SlotError, SpaceError};
 use ppc64_arch::pvr::Pvr;
 
 /// Something is missing or wrong outside of us.
@@ -39,6 +39,8 @@ pub enum Refusal {
         /// Bytes that there can be.
         most: u64,
     },
+    /// A budget in which no guest can make progress: the least that is taken, in bytes.
+    Budget(u64),
     /// The machine has no memory to speak of.
     NoFrames,
     /// The guest's device tree.
@@ -77,6 +79,11 @@ impl fmt::Display for Refusal {
                 wanted >> 20,
                 most >> 20
             ),
+            Self::Budget(least) => write!(
+                f,
+                "the budget is too small for a guest to make progress; give it {} KiB or more (samewise.budget=)",
+                least >> 10
+            ),
             Self::NoFrames => f.write_str("the machine has too little memory for a guest; start QEMU with a larger -m"),
             Self::GuestTree(why) => write!(f, "the guest's device tree cannot be written ({why:?}); shorten the command line"),
             Self::Slot(why) => write!(f, "a part of the guest's memory was refused ({why:?}); ask for another size (samewise.memory=)"),
@@ -114,6 +121,15 @@ fn image(f: &mut fmt::Formatter<'_>, why: ImageError) -> fmt::Result {
         ImageError::NoLoadSegment => "the guest's kernel has nothing to load; give another file",
         ImageError::BadEntry => "the guest's kernel begins outside itself; give another file",
     })
+}
+
+impl From<SpaceError> for Refusal {
+    fn from(error: SpaceError) -> Self {
+        match error {
+            SpaceError::NoFrames => Self::NoFrames,
+            SpaceError::BudgetTooSmall { least } => Self::Budget(least),
+        }
+    }
 }
 
 macro_rules! refusal_from {

@@ -235,7 +235,8 @@ fn an_unmapped_range_begins_again_and_its_neighbours_stay() {
     for page in 0..8 {
         store(&seat, 8 * MIB + page * 0x1000, 0x40 + page as u8);
     }
-    seat.with_cpu(|space, cpu| space.unmap(cpu, GuestReal::new(8 * MIB + 0x2000), GuestReal::new(8 * MIB + 0x5000)));
+    seat.with_cpu(|space, cpu| space.unmap(cpu, GuestReal::new(8 * MIB + 0x2000), GuestReal::new(8 * MIB + 0x5000)))
+        .unwrap();
     let bytes: Vec<u8> = (0..8).map(|page| load(&seat, 8 * MIB + page * 0x1000)).collect();
     assert_eq!(bytes, [0x40, 0x41, 0, 0, 0, 0x45, 0x46, 0x47]);
     check_books(seat, free);

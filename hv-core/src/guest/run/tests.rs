@@ -1,7 +1,7 @@
 use super::*;
 use crate::guest::testing::{FakeHost, Ram, Script, machine, set_call, vcpu};
 use crate::guest::xics::Xirr;
-use crate::mmu::{Reflect, Ticket};
+use crate::mmu::{Awaited, Reflect, Ticket};
 use crate::papr::hcall::{H_CEDE, H_PUT_TERM_CHAR};
 use ppc64_arch::addr::{EffAddr, GuestReal};
 
@@ -230,7 +230,7 @@ fn faults_are_resumed_reflected_or_fatal() {
 #[test]
 fn a_fault_waits_for_another_cpu_but_not_for_ever() {
     let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
-    ram.always.set(Some(Resolution::Wait(Ticket { page: GuestReal::new(0), entry: 0 })));
+    ram.always.set(Some(Resolution::Wait(Ticket { page: GuestReal::new(0), on: Awaited::Mutation })));
     let script = Script::new(&host).then(|_, _| Exit::Storage(fault(Access::Read, 0x1000)));
     let done = play(&host, &ram, script);
     assert_eq!(done.ended, Ended::Stopped(StopReason::EntryFailed(0)));

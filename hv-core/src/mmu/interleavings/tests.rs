@@ -3,7 +3,6 @@
 use super::machine::{IMAGE, Model};
 use super::world::{FREE_AT_FIRST, IMAGE_PAGE, World, ZERO_PAGE, touch_all_free};
 use crate::mmu::audit::Audit;
-use crate::mmu::reclaim::reclaim;
 use crate::mmu::stats::{Pages, Stats};
 use crate::mmu::{Access, AccessError, Cpu, Resolution, Seat, Space, StorageFault};
 use ppc64_arch::addr::{EffAddr, GuestReal};
@@ -177,7 +176,7 @@ fn a_frame_that_the_hypervisor_reads_is_not_freed_under_it() {
         },
         |seat| {
             seat.with_cpu(|space, cpu| {
-                space.unmap(cpu, GuestReal::new(ZERO_PAGE), GuestReal::new(ZERO_PAGE + 0x1000));
+                space.unmap(cpu, GuestReal::new(ZERO_PAGE), GuestReal::new(ZERO_PAGE + 0x1000)).expect("no split");
                 cpu.frames.drain(&space.memory().pool);
                 touch_all_free(space.memory());
             });
@@ -188,7 +187,7 @@ fn a_frame_that_the_hypervisor_reads_is_not_freed_under_it() {
 
 /// Ages a page, or puts it into the store if it has been aged and not used since.
 fn take_pages_out(seat: &Seat<'_, 'static, Model>) {
-    seat.with_cpu(|space, cpu| reclaim(space, cpu));
+    seat.with_cpu(|space, cpu| space.page_out(cpu));
 }
 
 fn stored_page(seat: &Seat<'_, 'static, Model>) {

@@ -1,0 +1,215 @@
+//! Empty entries: a page for them, and the tables above where they are missing.
+
+use super::{Attempt, Work, leaf_with, shared_leaf};
+use crate::mmu::absent::State;
+use crate::mmu::commit::{Commit, Next, commit};
+use crate::mmu::discipline::Discipline;
+use crate::mmu::frame::Frame;
+use crate::mmu::hardware::Hardware;
+use crate::mmu::request::Access;
+use crate::mmu::stats::{Made, Outcome, Reason};
+use crate::mmu::store::Origin;
+use crate::mmu::walk::{Place, Seen};
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+use ppc64_arch::radix::{Entry, Level, Table};
+
+/// Entries of a table, aligned, that one fault on a shared image page fills: 64 KiB of 4 KiB pages.
+const AROUND: usize = 16;
+
+/// What [`Work::make_table`] found its way to.
+enum Step<'a> {
+    Down(Seen<'a>),
+    End(Attempt),
+}
+
+/// What is about to be installed.
+enum Page {
+    /// The image itself.
+    Shared(HostReal),
+    /// A frame of the guest's own.
+    Private(Frame),
+}
+
+impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
+    /// Puts a page into an empty entry, and the tables above it where they are missing.
+    #[inline]
+    pub(super) fn fill(&mut self, mut seen: Seen<'w>) -> Attempt {
+        let mut size = self.slot.leaf_for(self.request.at, self.space.granule());
+        loop {
+            // A last-level table was made for its size, and the slot's alignment makes room for a whole page of it.
+            let last = seen.place.level.below.is_empty();
+            match seen.place.level.leaf.filter(|leaf| last || *leaf <= size) {
+                Some(leaf) => match self.prepare(leaf) {
+                    Some((page, made)) => return self.install(seen, leaf, page, made),
+                    // No frame of that size is left: smaller ones may be.
+                    None if last => return Attempt::OUT_OF_MEMORY,
+                    None => size = smaller(leaf),
+                },
+                None => match self.make_table(seen, size) {
+                    Step::Down(below) => seen = below,
+                    Step::End(attempt) => return attempt,
+                },
+            }
+            if !matches!(seen.entry, Entry::Absent(_)) {
+                return Attempt::Again(Reason::NotSame);
+            }
+        }
+    }
+
+    /// Links a new table that leads towards a leaf of `size`, or follows the one that somebody else linked meanwhile.
+    #[cold]
+    fn make_table(&mut self, seen: Seen<'w>, size: LeafSize) -> Step<'w> {
+        let Some(level) = level_below(seen.place.level, size) else { return Step::End(Attempt::OUT_OF_MEMORY) };
+        let Some(mut frame) = self.space.take_table(self.cpu) else { return Step::End(Attempt::OUT_OF_MEMORY) };
+        frame.zero(&self.space.memory().hardware);
+        let table = Table::new(frame.at(), level.bits);
+        match commit(seen, Next::Exactly(Entry::Table(table))) {
+            Commit::Same => {
+                self.cpu.stats.tables_made += 1;
+                let _owned_by_entry = frame.into_entry();
+                self.follow(seen, table)
+            }
+            answer => {
+                self.cpu.stats.discarded += 1;
+                self.space.put_table(self.cpu, frame);
+                match answer {
+                    Commit::NotSame(Entry::Table(theirs)) => self.follow(seen, theirs),
+                    answer => Step::End(self.lost(None, answer)),
+                }
+            }
+        }
+    }
+
+    /// Goes down to the entry of the request in a table that was just linked.
+    fn follow(&self, seen: Seen<'w>, table: Table) -> Step<'w> {
+        let Some(level) = seen.place.level.below(table.bits()) else { return Step::End(Attempt::BROKEN) };
+        // SAFETY: 1. A linked table entry points at a live table of its size. 2. The attempt's pin keeps it.
+        let place = unsafe { Place::in_table(&self.space.memory().hardware, table.base(), level, self.request.at) };
+        Step::Down(place.look())
+    }
+
+    /// The leaf for the request at `size`, its contents in place. `None`: no frame.
+    #[inline]
+    fn prepare(&mut self, size: LeafSize) -> Option<(Page, Made)> {
+        if self.request.access != Access::Write
+            && let Some(image) = self.slot.origin().share(self.request.at, size)
+        {
+            return Some((Page::Shared(image), Made::Shared));
+        }
+        let (frame, made) = self.private_frame(self.request.at, size)?;
+        Some((Page::Private(frame), made))
+    }
+
+    /// A frame of the guest's own with what belongs at `at`.
+    #[inline]
+    pub(super) fn private_frame(&mut self, at: GuestReal, size: LeafSize) -> Option<(Frame, Made)> {
+        let mut frame = self.space.take(self.cpu, size)?;
+        let made = self.slot.origin().fill(&self.space.memory().hardware, at, &mut frame);
+        Some((frame, made))
+    }
+
+    /// The commit of a page that was prepared.
+    #[inline]
+    fn install(&mut self, seen: Seen<'w>, size: LeafSize, page: Page, made: Made) -> Attempt {
+        let leaf = match &page {
+            Page::Shared(image) => shared_leaf(*image),
+            Page::Private(frame) => self.private_leaf(frame.at(), made),
+        };
+        match commit(seen, Next::Exactly(Entry::Leaf(leaf))) {
+            Commit::Same => {
+                page.into_entry();
+                self.cpu.stats.made.add(made, size);
+                match made {
+                    Made::Shared => self.share_around(seen.place, size),
+                    Made::Zero | Made::Copied if size == LeafSize::Size4K => self.go_ahead(seen.place),
+                    Made::Zero | Made::Copied => {}
+                }
+                Attempt::resumed(Outcome::Installed)
+            }
+            answer => self.lost(page.private(), answer),
+        }
+    }
+
+    /// Maps the neighbours of an image page that was just mapped: they need no frame and no copy, only an entry, while a fault of their own costs an exit. Entries that
+    /// hold anything already are left alone, and a race that is lost is somebody else's page.
+    #[cold]
+    fn share_around(&mut self, place: Place<'w>, size: LeafSize) {
+        for neighbour in place.neighbours(self.request.at, AROUND) {
+            let (at, seen) = neighbour;
+            if !is_empty(seen.entry) {
+                continue;
+            }
+            let Some(image) = self.slot.origin().share(at, size) else { continue };
+            if commit(seen, Next::Exactly(Entry::Leaf(shared_leaf(image)))) == Commit::Same {
+                self.cpu.stats.made.add(Made::Shared, size);
+                self.cpu.stats.around += 1;
+            }
+        }
+    }
+
+    /// Makes the pages behind one that was just made, as many as the CPU's stream of faults deserves, up to the first entry that holds anything or the end
+    /// of the table or slot.
+    #[inline]
+    fn go_ahead(&mut self, place: Place<'w>) {
+        let ahead = self.cpu.stream.ahead(self.request.at);
+        if ahead != 0 {
+            let made =
+                place.following(self.request.at, ahead as usize).take_while(|next| self.make_ahead(*next)).count();
+            self.cpu.stream.made(made as u32);
+        }
+    }
+
+    /// Makes one page ahead; false if there is no reason to go on.
+    #[cold]
+    fn make_ahead(&mut self, (at, seen): (GuestReal, Seen<'w>)) -> bool {
+        if !is_empty(seen.entry) || !self.slot.holds_block(at, LeafSize::Size4K) {
+            return false;
+        }
+        let Some((frame, made)) = self.private_frame(at, LeafSize::Size4K) else { return false };
+        // Nobody has stored to it yet: while the log is on it does not permit that.
+        let leaf = leaf_with(frame.at(), self.slot.rights(), made);
+        if commit(seen, Next::Exactly(Entry::Leaf(leaf))) != Commit::Same {
+            self.cpu.stats.discarded += 1;
+            self.space.put(self.cpu, frame);
+            return false;
+        }
+        let _owned_by_entry = frame.into_entry();
+        self.cpu.stats.made.add(made, LeafSize::Size4K);
+        self.cpu.stats.ahead += 1;
+        true
+    }
+}
+
+impl Page {
+    fn into_entry(self) {
+        if let Self::Private(frame) = self {
+            let _owned_by_entry = frame.into_entry();
+        }
+    }
+
+    fn private(self) -> Option<Frame> {
+        match self {
+            Self::Shared(_) => None,
+            Self::Private(frame) => Some(frame),
+        }
+    }
+}
+
+fn is_empty(entry: Entry) -> bool {
+    matches!(entry, Entry::Absent(absent) if matches!(State::decode(absent), State::Empty { .. }))
+}
+
+const fn smaller(size: LeafSize) -> LeafSize {
+    match size {
+        LeafSize::Size1G => LeafSize::Size2M,
+        LeafSize::Size2M => LeafSize::Size64K,
+        LeafSize::Size64K | LeafSize::Size4K => LeafSize::Size4K,
+    }
+}
+
+/// Which kind of table to make on the way to a leaf of `size`: the one whose own leaves are the largest that are no larger.
+fn level_below(level: &'static Level, size: LeafSize) -> Option<&'static Level> {
+    let leads_to = |below: &&&'static Level| below.leaf.is_some_and(|leaf| leaf <= size);
+    let best = level.below.iter().filter(leads_to).max_by_key(|below| below.shift);
+    best.or(level.below.first()).copied()
+}

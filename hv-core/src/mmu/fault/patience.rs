@@ -1,0 +1,95 @@
+//! How often to look again: a few times without a lock, then with mutations locked out; and what happens when memory runs out.
+//!
+//! Nothing here waits without a bound. What takes longer is the run loop's to wait for: another vCPU may have something to do.
+
+use super::{Attempt, Request, attempt};
+use crate::mmu::discipline::Discipline;
+use crate::mmu::hardware::Hardware;
+use crate::mmu::reclaim::{Room, make_room};
+use crate::mmu::request::{Awaited, Resolution};
+use crate::mmu::seat::Cpu;
+use crate::mmu::space::Space;
+use crate::mmu::stats::{Outcome, Reason};
+use crate::sync::relax;
+use ppc64_arch::addr::LeafSize;
+
+/// Attempts without a lock before the serialised path.
+const SPECULATIVE_ATTEMPTS: u32 = 4;
+/// Attempts with the lock before the guest is sent to try again. Only lost races make one fail there, each of which is somebody
+/// else's success, so this is a bound on waiting and not on correctness.
+const SERIALISED_ATTEMPTS: u32 = 64;
+/// Looks at the lock before the run loop waits instead.
+const LOCK_TURNS: u32 = if cfg!(loom) { 2 } else { 256 };
+/// Batches of pages taken out for one fault. Each one freed something that other CPUs were faster to use.
+const BATCHES: u32 = if cfg!(loom) { 2 } else { 256 };
+
+/// Goes on where the first attempt ended without a result, or without memory.
+#[cold]
+pub(super) fn resolve_patiently<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    desk: D::Desk<'_>,
+    cpu: &mut Cpu,
+    request: Request,
+    first: Attempt,
+) -> Resolution {
+    let (mut attempts, mut batches) = (1, 0);
+    let mut end = first;
+    let (outcome, resolution) = loop {
+        match end {
+            Attempt::Done(Outcome::OutOfMemory, none_left) => match make_room(space, cpu) {
+                Room::Made if batches < BATCHES => batches += 1,
+                Room::Made | Room::Busy => {
+                    let page = request.at.align_down(LeafSize::Size4K);
+                    end = Attempt::wait(page, Awaited::Mutation);
+                    continue;
+                }
+                Room::None => break (Outcome::OutOfMemory, none_left),
+            },
+            Attempt::Done(outcome, resolution) => break (outcome, resolution),
+            Attempt::Again(reason) => {
+                cpu.stats.again(reason);
+                attempts += 1;
+            }
+        }
+        end = if attempts <= SPECULATIVE_ATTEMPTS {
+            attempt(space, desk, cpu, request)
+        } else {
+            serialised(space, desk, cpu, request)
+        };
+    };
+    cpu.stats.fault(request.access, request.own, outcome);
+    resolution
+}
+
+/// The same attempts with mutations locked out, so that no slot is busy and no table goes away.
+fn serialised<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    desk: D::Desk<'_>,
+    cpu: &mut Cpu,
+    request: Request,
+) -> Attempt {
+    cpu.stats.again(Reason::Serialised);
+    for _ in 0..LOCK_TURNS {
+        if let Some(_no_mutation) = space.try_lock() {
+            return locked(space, desk, cpu, request);
+        }
+        relax();
+    }
+    Attempt::wait(request.at.align_down(LeafSize::Size4K), Awaited::Mutation)
+}
+
+fn locked<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    desk: D::Desk<'_>,
+    cpu: &mut Cpu,
+    request: Request,
+) -> Attempt {
+    for _ in 0..SERIALISED_ATTEMPTS {
+        match attempt(space, desk, cpu, request) {
+            Attempt::Again(reason) => cpu.stats.again(reason),
+            done => return done,
+        }
+    }
+    cpu.stats.again(Reason::GaveWay);
+    Attempt::resumed(Outcome::NotSame)
+}

@@ -1,0 +1,249 @@
+//! One guest's memory: its slots, the root of its tables, and the mutations.
+//!
+//! Mutations hold the one lock, close what they concern, wait for the grace period, and only then edit ([`super`] draws it).
+//! A CPU that mutates must not be pinned: every public function here takes and drops its own pins.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `account` | frames, tables and stored pages on the guest's account |
+//! | `slots` | slots added, removed, resized, made read-only |
+//! | `pages` | pages unmapped, aged, taken out; leaves split and promoted; tables pruned |
+//! | `log` | the dirty log of a slot |
+
+mod account;
+mod log;
+mod pages;
+mod slots;
+
+use super::discipline::Discipline;
+use super::frame::Memory;
+use super::hardware::{Flush, Hardware};
+use super::ledger::{Ledger, Tables};
+use super::pins::Pins;
+use super::reclaim::Hand;
+use super::residency::Residency;
+use super::seat::Cpu;
+use super::slot::{Granule, Slots};
+use super::store::Compressed;
+use super::walk::{Seen, walk};
+use crate::sync::Lock;
+use core::ops::DerefMut;
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+use ppc64_arch::radix::{Level, geometry, pate};
+
+/// Pages that the working set of one instruction may take, tables included: two pages of code and two of data that cross a page's end, the guest's own tables that map them, ours.
+const WORKING_SET: u64 = if cfg!(loom) { 2 } else { 64 };
+
+/// One guest's memory.
+#[derive(Debug)]
+pub struct Space<'m, H, D = Pins> {
+    memory: &'m Memory<H>,
+    lpid: u32,
+    top: &'static Level,
+    root: HostReal,
+    granule: Granule,
+    slots: Slots,
+    pins: D,
+    residency: Residency,
+    ledger: Ledger,
+    tables: Tables,
+    /// Where pages go when memory is short, if the guest has a budget.
+    store: Option<Compressed>,
+    /// Held by whoever mutates or reclaims.
+    mutation: Lock<Mutation>,
+}
+
+/// What mutations keep between them.
+#[derive(Debug, Default)]
+pub(super) struct Mutation {
+    /// How many there were, modulo 2^20: the generation of what the present one empties.
+    pub generation: u32,
+    /// Where reclaim goes on.
+    pub hand: Hand,
+}
+
+/// What a space is like, given at its beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// How large its leaves are made.
+    pub granule: Granule,
+    /// The shape of its tree. A root takes a frame of 64 KiB, or 4 KiB if it fits one.
+    pub top: &'static Level,
+    /// The host memory in bytes that it may take: private frames, tables and compressed pages together. What the guest does not use is compressed to make room.
+    pub budget: Option<u64>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { granule: Granule::Auto, top: &geometry::ROOT, budget: None }
+    }
+}
+
+/// Why a space could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpaceError {
+    /// The machine has no frame for the root.
+    NoFrames,
+    /// The budget is smaller than what one instruction may need.
+    BudgetTooSmall {
+        /// The smallest that is taken, in bytes.
+        least: u64,
+    },
+}
+
+impl<'m, H: Hardware> Space<'m, H> {
+    /// An empty space for partition `lpid`, with its entry in the partition table.
+    ///
+    /// # Errors
+    /// [`SpaceError::NoFrames`].
+    pub fn new(memory: &'m Memory<H>, lpid: u32, granule: Granule) -> Result<Self, SpaceError> {
+        Self::build(memory, lpid, &Config { granule, ..Config::default() })
+    }
+
+    /// The same with a tree of another shape, for models.
+    ///
+    /// # Errors
+    /// [`SpaceError::NoFrames`].
+    pub fn with_geometry(
+        memory: &'m Memory<H>,
+        lpid: u32,
+        granule: Granule,
+        top: &'static Level,
+    ) -> Result<Self, SpaceError> {
+        Self::build(memory, lpid, &Config { granule, top, budget: None })
+    }
+
+    /// An empty space that takes no more than `budget` bytes of host memory.
+    ///
+    /// # Errors
+    /// See [`SpaceError`].
+    pub fn with_budget(
+        memory: &'m Memory<H>,
+        lpid: u32,
+        granule: Granule,
+        top: &'static Level,
+        budget: u64,
+    ) -> Result<Self, SpaceError> {
+        Self::build(memory, lpid, &Config { granule, top, budget: Some(budget) })
+    }
+}
+
+impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
+    /// An empty space for partition `lpid` under any discipline.
+    ///
+    /// # Errors
+    /// See [`SpaceError`].
+    pub fn build(memory: &'m Memory<H>, lpid: u32, config: &Config) -> Result<Self, SpaceError> {
+        let Config { granule, top, budget } = *config;
+        let pages = budget.map_or(u64::MAX, |bytes| bytes / LeafSize::Size4K.bytes());
+        let root_pages = account::pages_of(root_size(top));
+        if pages < root_pages + WORKING_SET {
+            let least = (root_pages + WORKING_SET) * LeafSize::Size4K.bytes();
+            return Err(SpaceError::BudgetTooSmall { least });
+        }
+        let mut root = memory.pool.take(root_size(top)).ok_or(SpaceError::NoFrames)?;
+        root.zero(&memory.hardware);
+        let root = root.into_entry();
+        let ledger = Ledger::new(pages, root_pages);
+        let tables = Tables::new(if budget.is_some() { pages / 4 } else { u64::MAX });
+        let store = budget.map(|_| Compressed::new());
+        let (slots, pins, mutation) = (Slots::new(), D::default(), Lock::new(Mutation::default()));
+        let residency = Residency::new();
+        let space = Self { memory, lpid, top, root, granule, slots, pins, residency, ledger, tables, store, mutation };
+        space.set_process_table(0);
+        Ok(space)
+    }
+
+    /// The partition's number.
+    #[must_use]
+    pub const fn lpid(&self) -> u32 {
+        self.lpid
+    }
+
+    /// How large its leaves are made.
+    #[must_use]
+    pub const fn granule(&self) -> Granule {
+        self.granule
+    }
+
+    /// The host memory that it is made of.
+    #[must_use]
+    pub const fn memory(&self) -> &'m Memory<H> {
+        self.memory
+    }
+
+    /// Tells the hardware where the guest's process table is: doubleword 1 of the partition table entry, checked by the caller.
+    pub fn set_process_table(&self, process: u64) {
+        self.memory.hardware.set_partition(self.lpid, pate::partition_scoped(self.root, self.top), process);
+    }
+
+    /// Gives everything back, the root included.
+    pub fn destroy(self, cpu: &mut Cpu) {
+        self.clear(cpu);
+        self.memory.hardware.set_partition(self.lpid, 0, 0);
+        // SAFETY: 1. The root was taken in `build` at this size. 2. The partition table does not name it any more, and no CPU is at the space.
+        cpu.frames.put(&self.memory.pool, unsafe { super::Frame::from_entry(self.root, root_size(self.top)) });
+    }
+
+    /// Flushes on every CPU.
+    pub(super) fn flush(&self, cpu: &mut Cpu, what: &[Flush]) {
+        cpu.stats.flushes += what.len() as u64;
+        what.iter().for_each(|flush| self.memory.hardware.flush(*flush));
+        if !H::BROADCAST {
+            self.residency.evict(cpu.id(), |other| self.memory.hardware.kick(other));
+        }
+    }
+
+    /// Which CPUs are inside the guest.
+    pub(super) const fn residency(&self) -> &Residency {
+        &self.residency
+    }
+
+    /// Begins a mutation: the lock, and a new generation for what it empties.
+    fn begin(&self) -> impl DerefMut<Target = Mutation> + '_ {
+        let mut turn = self.mutation.lock();
+        turn.generation = turn.generation.wrapping_add(1) & 0xf_ffff;
+        turn
+    }
+
+    /// Keeps mutations out for as long as the guard lives.
+    pub(super) fn lock(&self) -> impl DerefMut<Target = Mutation> + '_ {
+        self.mutation.lock()
+    }
+
+    /// The same, if nobody else is at it.
+    pub(super) fn try_lock(&self) -> Option<impl DerefMut<Target = Mutation> + '_> {
+        self.mutation.try_lock()
+    }
+
+    /// The slots.
+    #[must_use]
+    #[inline]
+    pub(super) const fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// The pins of the CPUs at this space.
+    #[inline]
+    pub(super) const fn pins(&self) -> &D {
+        &self.pins
+    }
+
+    pub(super) const fn top(&self) -> (HostReal, &'static Level) {
+        (self.root, self.top)
+    }
+
+    /// Walks to the entry for `at`.
+    ///
+    /// # Safety
+    /// The caller is pinned, or holds the mutation lock, for as long as it uses what it sees.
+    #[inline]
+    pub(super) unsafe fn walk(&self, at: GuestReal) -> Seen<'_> {
+        // SAFETY: 1. The root lives as long as the space. 2. The caller keeps the tables.
+        unsafe { walk(&self.memory.hardware, self.root, self.top, at) }
+    }
+}
+
+fn root_size(top: &Level) -> LeafSize {
+    if top.table_bytes() <= LeafSize::Size4K.bytes() { LeafSize::Size4K } else { LeafSize::Size64K }
+}

@@ -1,0 +1,119 @@
+//! Slots added, removed, resized, made read-only.
+//!
+//! The list of slots is edited while all of them are closed, which is short. What takes long, the pages, is done while only the slot that it concerns is closed, or,
+//! where faults know already what they may not do any more, while none is.
+
+use super::Space;
+use crate::mmu::discipline::Discipline;
+use crate::mmu::hardware::Hardware;
+use crate::mmu::protect::forbid_stores;
+use crate::mmu::seat::Cpu;
+use crate::mmu::slot::{SlotError, SlotSpec, SlotView, Source};
+use crate::mmu::split::cut;
+use crate::mmu::unlink::unlink;
+use ppc64_arch::addr::GuestReal;
+
+impl<H: Hardware, D: Discipline> Space<'_, H, D> {
+    /// Adds a slot.
+    ///
+    /// # Errors
+    /// See [`SlotError`]; nothing has changed then.
+    ///
+    /// # Safety
+    /// The image of the slot, if it has one, is host memory that nobody writes for as long as the slot lives.
+    pub unsafe fn add_slot(&self, spec: &SlotSpec) -> Result<(), SlotError> {
+        spec.check(self.top.address_bits(), self.granule.slot_alignment())?;
+        let _turn = self.begin();
+        self.slots.close();
+        self.pins.grace();
+        let added = self.slots.insert(spec);
+        self.slots.open();
+        added
+    }
+
+    /// Removes the slot that begins at `base`, its pages and its dirty log. When this returns nobody uses its image any more.
+    ///
+    /// # Errors
+    /// [`SlotError::NoSuchSlot`]; [`SlotError::OutOfMemory`] if a leaf that reaches beyond it could not be split. Nothing has changed then.
+    pub fn remove_slot(&self, cpu: &mut Cpu, base: GuestReal) -> Result<(), SlotError> {
+        let turn = self.begin();
+        let slot = self.slots.at(base)?;
+        self.close_slot(&slot);
+        if let Err(error) = self.take_out(cpu, slot.base, slot.end, turn.generation) {
+            self.slots.open_range(slot.base, slot.end);
+            return Err(error);
+        }
+        self.slots.close();
+        self.pins.grace();
+        self.slots.remove(slot.index);
+        self.slots.open();
+        self.dissolve_log(cpu, &slot);
+        Ok(())
+    }
+
+    /// Gives the slot that begins at `base` another length. Pages behind the new end are forgotten.
+    ///
+    /// # Errors
+    /// See [`SlotError`]: as for a new slot, and [`SlotError::Logged`] while its dirty log is on. Nothing has changed then.
+    pub fn resize_slot(&self, cpu: &mut Cpu, base: GuestReal, bytes: u64) -> Result<(), SlotError> {
+        let turn = self.begin();
+        let slot = self.slots.at(base)?;
+        let spec = SlotSpec { base, bytes, source: slot.source, read_only: slot.read_only };
+        spec.check(self.top.address_bits(), self.granule.slot_alignment())?;
+        if slot.log.is_some() {
+            return Err(SlotError::Logged);
+        }
+        let end = base.raw() + bytes;
+        if self.slots.nth(slot.index + 1).is_some_and(|next| next.base < end) {
+            return Err(SlotError::Overlaps);
+        }
+        self.close_slot(&slot);
+        let resized = if end < slot.end { self.take_out(cpu, end, slot.end, turn.generation) } else { Ok(()) };
+        if resized.is_ok() {
+            self.slots.set_end(slot.index, end);
+        }
+        self.slots.open_range(slot.base, slot.end);
+        resized
+    }
+
+    /// Makes a slot read-only, or writable again. Once it is read-only and this has returned no store to it succeeds, neither of the guest nor of the hypervisor; stores
+    /// that it allows again succeed after a fault.
+    ///
+    /// # Errors
+    /// [`SlotError::NoSuchSlot`].
+    pub fn set_read_only(&self, cpu: &mut Cpu, base: GuestReal, read_only: bool) -> Result<(), SlotError> {
+        let _turn = self.begin();
+        let slot = self.slots.at(base)?;
+        self.close_slot(&slot);
+        self.slots.set_read_only(slot.index, read_only);
+        self.slots.open_range(slot.base, slot.end);
+        if read_only {
+            forbid_stores(self, cpu, slot.base, slot.end);
+        }
+        Ok(())
+    }
+
+    /// Closes a slot, and waits for the faults that saw it open.
+    pub(super) fn close_slot(&self, slot: &SlotView) {
+        self.slots.close_range(slot.base, slot.end);
+        self.pins.grace();
+    }
+
+    /// Takes out what maps `from..to`, whose slots are closed.
+    pub(super) fn take_out(&self, cpu: &mut Cpu, from: u64, to: u64, generation: u32) -> Result<(), SlotError> {
+        cut(self, cpu, from).and_then(|()| cut(self, cpu, to)).map_err(|_| SlotError::OutOfMemory)?;
+        unlink(self, from, to).flush(self, cpu).free(self, cpu, generation);
+        Ok(())
+    }
+}
+
+impl SlotView {
+    /// The length of its image, if it is made of one.
+    #[must_use]
+    pub const fn image_bytes(&self) -> u64 {
+        match self.source {
+            Source::Zero => 0,
+            Source::Image { bytes, .. } => bytes,
+        }
+    }
+}
