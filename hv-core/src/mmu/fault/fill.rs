@@ -50,7 +50,8 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
                     Step::End(attempt) => return attempt,
                 },
             }
-            if !matches!(seen.entry, Entry::Absent(_)) {
+            // Whoever linked the table may have put a page there, and it may have gone to the store again.
+            if !is_empty(seen.entry) {
                 return Attempt::Again(Reason::NotSame);
             }
         }
