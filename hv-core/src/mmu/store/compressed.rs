@@ -15,6 +15,7 @@ use crate::mmu::hardware::Hardware;
 use crate::sync::Lock;
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use ppc64_arch::addr::{HostReal, LeafSize};
+use twox_hash::XxHash64;
 
 /// What is compressed at a time. A model's page is its first few words: its stacks are small.
 const PIECE: usize = if cfg!(loom) { 64 } else { LeafSize::Size4K.bytes() as usize };
@@ -31,6 +32,11 @@ struct Record {
 }
 
 const RECORD: usize = 12;
+
+/// The low half of XXH64: as good at noticing memory that went bad as a CRC of that width, and it needs no table.
+fn checksum(bytes: &[u8]) -> u32 {
+    XxHash64::oneshot(0, bytes) as u32
+}
 
 impl Record {
     fn to_bytes(self) -> [u8; RECORD] {
@@ -116,7 +122,7 @@ impl Compressed {
         if length > PIECE / 4 * 3 {
             return Err(StoreError::NotWorth);
         }
-        let checksum = crc32fast::hash(contents);
+        let checksum = checksum(contents);
         let mut inner = self.inner.lock();
         inner.generation = (inner.generation + 1) & GENERATION;
         let record = Record { generation: inner.generation, checksum, length: length as u32 };
@@ -148,7 +154,7 @@ impl Compressed {
         let contents = unsafe { memory.hardware.bytes_mut(page.at(), PIECE) };
         let compressed = &buffer.bytes[RECORD..RECORD + record.length as usize];
         match decompress_into(compressed, contents) {
-            Ok(PIECE) if crc32fast::hash(contents) == record.checksum => {}
+            Ok(PIECE) if checksum(contents) == record.checksum => {}
             _ => return Err(StoreError::Corrupt),
         }
         // SAFETY: 1. The frame is owned.
