@@ -67,7 +67,7 @@ impl Pins {
     }
 
     fn wait_for(count: &AtomicU64) {
-        // Acquire: pairs with the release in `Pin::drop`; what the fault did happens before what we do next.
+        // Acquire: pairs with the release fence in `Pin::drop`; what the fault did happens before what we do next.
         let seen = count.load(Ordering::Acquire);
         while seen & 1 != 0 && count.load(Ordering::Acquire) == seen {
             relax();
@@ -84,8 +84,10 @@ pub struct Pin<'a> {
 impl Drop for Pin<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Release: everything done under the pin is done when the mutation sees it end.
-        self.count.store(self.count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        // Release: everything done under the pin is done when the mutation sees this count or a later one. A fence and not a release store, since the mutation
+        // may see only the pin that follows.
+        fence(Ordering::Release);
+        self.count.store(self.count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 }
 

@@ -207,8 +207,7 @@ fn take(cpu: &mut Cpu, seen: Seen<'_>, page: Leaving, leaving: &mut Vec<Leaving,
 
 /// One flush and one grace period for what was gathered, and for the R bits that were taken away; then each page. How many were freed.
 fn take_out<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, leaving: &[Leaving]) -> u64 {
-    space.memory().hardware.flush(Flush::Partition { lpid: space.lpid() });
-    cpu.stats.flushes += 1;
+    space.flush(cpu, &[Flush::Partition { lpid: space.lpid() }]);
     if leaving.is_empty() {
         return 0;
     }

@@ -262,8 +262,15 @@ impl Slots {
         match index {
             None => Found::Nowhere,
             Some(index) if self.slots[index].sequence.load(Ordering::Acquire) & 1 != 0 => Found::Busy,
-            Some(index) => Found::Slot(self.slots[index].view(index)),
+            Some(index) => self.open_slot(at.raw(), index),
         }
+    }
+
+    /// A slot whose sequence was even. Whether it holds `at` was asked before that, and it may have been resized in between.
+    #[inline]
+    fn open_slot(&self, at: u64, index: usize) -> Found {
+        let view = self.slots[index].view(index);
+        if view.base <= at && at < view.end { Found::Slot(view) } else { Found::Nowhere }
     }
 
     fn bisect(&self, at: u64) -> Option<usize> {
