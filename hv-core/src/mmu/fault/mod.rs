@@ -12,7 +12,7 @@
 //!      └── bounded, then serialised                              Same; NotSame and enough ──────┴─► resume
 //! ```
 //!
-//! The answers of a commit end in this directory: `Attempt` is all that [`resolve`] sees, [`Resolution`] all that its callers see.
+//! The answers of a commit end in this directory: `Attempt` is all that `resolve` sees, [`Resolution`] all that its callers see.
 //!
 //! | file | what |
 //! | --- | --- |
