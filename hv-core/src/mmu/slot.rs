@@ -7,7 +7,7 @@
 //! # Who may do what
 //! Edits: only with the space's mutation lock, only between `Slots::close` + grace and `Slots::open`.
 
-use super::store::Origin;
+use super::store::PageStore;
 use crate::sync::{AtomicU64, Ordering};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::Rights;

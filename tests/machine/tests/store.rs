@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use hv_core::mmu::audit::Audit;
-use hv_core::mmu::{Access, Cpu, Granule, Memory, Resolution, Seat, SlotSpec, Source, Space};
+use hv_core::mmu::store::{self, Compressed, Frames, PageStore, Reader, StoreError};
+use hv_core::mmu::{Access, Cpu, Frame, Granule, Memory, Resolution, Seat, SlotSpec, Source, Space};
 use machine::Machine;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::geometry;
@@ -231,4 +232,35 @@ proptest! {
             check_page(&seat, 0, page * 0x1000, seed);
         }
     }
+}
+
+/// Frames for a store of nobody's.
+struct FromPool(&'static Memory<Machine>);
+
+impl Frames for FromPool {
+    fn take(&mut self) -> Option<Frame> {
+        self.0.pool.take(LeafSize::Size4K)
+    }
+
+    fn put(&mut self, frame: Frame) {
+        self.0.pool.put(frame);
+    }
+}
+
+#[test]
+fn a_handle_of_a_page_that_left_is_not_taken_for_another_at_the_same_place() {
+    let memory = Machine::with_pool(2 * MIB, 1, 0);
+    let (store, mut frames, mut buffer) = (Compressed::new(), FromPool(memory), Reader::default());
+    let mut page = memory.pool.take(LeafSize::Size4K).unwrap();
+    page.zero(&memory.hardware);
+    let first = store.keep(memory, &mut frames, &mut buffer, &page).unwrap();
+    store.forget(memory, &mut frames, first).unwrap();
+    let second = store.keep(memory, &mut frames, &mut buffer, &page).unwrap();
+    assert_eq!(first.place, second.place, "the place is used again");
+    assert_ne!(first, second);
+    let mut fetch = |handle| store.fetch(memory, &mut buffer, store::Page::Kept(handle), &mut page);
+    assert_eq!(fetch(first), Err(StoreError::Gone));
+    assert!(fetch(second).is_ok());
+    assert_eq!(store.forget(memory, &mut frames, first), Err(StoreError::Gone));
+    memory.pool.put(page);
 }

@@ -1,5 +1,6 @@
 //! Entries that hold a page already, which this access cannot use as it is.
 
+use super::fill::NoPage;
 use super::{Attempt, Work, permits, recorded_by};
 use crate::mmu::absent::State;
 use crate::mmu::commit::{Commit, Next, abort_transit, begin_transit, commit, finish_transit};
@@ -41,8 +42,10 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Replaces a shared page by a copy of it: break before make, since another frame will stand there. A page for whose copy there is no frame is split.
     fn unshare(&mut self, seen: Seen<'w>) -> Attempt {
         let Some(size) = seen.place.level.leaf else { return Attempt::BROKEN };
-        let Some((frame, made)) = self.private_frame(self.request.at, size) else {
-            return if seen.place.level.below.is_empty() { Attempt::OUT_OF_MEMORY } else { self.split(seen, true) };
+        let (frame, made) = match self.private_frame(self.request.at, size) {
+            Ok(prepared) => prepared,
+            Err(NoPage::NoFrame) if !seen.place.level.below.is_empty() => return self.split(seen, true),
+            Err(why) => return why.into(),
         };
         if let Err(answer) = begin_transit(seen, self.cpu.id()) {
             return self.lost(Some(frame), answer);
@@ -99,16 +102,16 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
 
     /// Ends the transit that `page_in` began: with the page, or with the handle again if the store cannot give it.
     fn bring_back(&mut self, seen: Seen<'w>, handle: Handle, mut frame: Frame) -> Attempt {
-        if self.space.fetch(self.cpu, handle, &mut frame).is_err() {
+        let Ok(made) = self.space.fetch(self.cpu, handle, &mut frame) else {
             abort_transit(seen.place, State::Stored(handle));
             self.space.put(self.cpu, frame);
             return Attempt::BROKEN;
-        }
-        finish_transit(seen.place, Entry::Leaf(self.private_leaf(frame.into_entry(), Made::Zero)));
+        };
+        finish_transit(seen.place, Entry::Leaf(self.private_leaf(frame.into_entry(), made)));
         // Only now: had it failed, the store would have had the page still.
         self.space.forget(self.cpu, handle);
         self.cpu.stats.paged_in += 1;
-        self.cpu.stats.made.add(Made::Zero, LeafSize::Size4K);
+        self.cpu.stats.made.add(made, LeafSize::Size4K);
         Attempt::resumed(Outcome::PagedIn)
     }
 }

@@ -8,7 +8,7 @@ use crate::mmu::frame::Frame;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::request::Access;
 use crate::mmu::stats::{Made, Outcome, Reason};
-use crate::mmu::store::Origin;
+use crate::mmu::store::{self, PageStore};
 use crate::mmu::walk::{Place, Seen};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::{Entry, Level, Table};
@@ -20,6 +20,24 @@ const AROUND: usize = 16;
 enum Step<'a> {
     Down(Seen<'a>),
     End(Attempt),
+}
+
+/// Why there is no page to install.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPage {
+    /// No frame of that size is left.
+    NoFrame,
+    /// The store that has its contents does not give them.
+    NoContents,
+}
+
+impl From<NoPage> for Attempt {
+    fn from(why: NoPage) -> Self {
+        match why {
+            NoPage::NoFrame => Self::OUT_OF_MEMORY,
+            NoPage::NoContents => Self::BROKEN,
+        }
+    }
 }
 
 /// What is about to be installed.
@@ -40,10 +58,10 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
             let last = seen.place.level.below.is_empty();
             match seen.place.level.leaf.filter(|leaf| last || *leaf <= size) {
                 Some(leaf) => match self.prepare(leaf) {
-                    Some((page, made)) => return self.install(seen, leaf, page, made),
+                    Ok((page, made)) => return self.install(seen, leaf, page, made),
                     // No frame of that size is left: smaller ones may be.
-                    None if last => return Attempt::OUT_OF_MEMORY,
-                    None => size = smaller(leaf),
+                    Err(NoPage::NoFrame) if !last => size = smaller(leaf),
+                    Err(why) => return why.into(),
                 },
                 None => match self.make_table(seen, size) {
                     Step::Down(below) => seen = below,
@@ -89,24 +107,30 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
         Step::Down(place.look())
     }
 
-    /// The leaf for the request at `size`, its contents in place. `None`: no frame.
+    /// The page for the request at `size`, its contents in place.
     #[inline]
-    fn prepare(&mut self, size: LeafSize) -> Option<(Page, Made)> {
+    fn prepare(&mut self, size: LeafSize) -> Result<(Page, Made), NoPage> {
         if self.request.access != Access::Write
             && let Some(image) = self.slot.origin().share(self.request.at, size)
         {
-            return Some((Page::Shared(image), Made::Shared));
+            return Ok((Page::Shared(image), Made::Shared));
         }
         let (frame, made) = self.private_frame(self.request.at, size)?;
-        Some((Page::Private(frame), made))
+        Ok((Page::Private(frame), made))
     }
 
     /// A frame of the guest's own with what belongs at `at`.
     #[inline]
-    pub(super) fn private_frame(&mut self, at: GuestReal, size: LeafSize) -> Option<(Frame, Made)> {
-        let mut frame = self.space.take(self.cpu, size)?;
-        let made = self.slot.origin().fill(&self.space.memory().hardware, at, &mut frame);
-        Some((frame, made))
+    pub(super) fn private_frame(&mut self, at: GuestReal, size: LeafSize) -> Result<(Frame, Made), NoPage> {
+        let mut frame = self.space.take(self.cpu, size).ok_or(NoPage::NoFrame)?;
+        let page = store::Page::Untouched(at);
+        match self.slot.origin().fetch(self.space.memory(), &mut self.cpu.buffer, page, &mut frame) {
+            Ok(made) => Ok((frame, made)),
+            Err(_) => {
+                self.space.put(self.cpu, frame);
+                Err(NoPage::NoContents)
+            }
+        }
     }
 
     /// The commit of a page that was prepared.
@@ -166,7 +190,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
         if !is_empty(seen.entry) || !self.slot.holds_block(at, LeafSize::Size4K) {
             return false;
         }
-        let Some((frame, made)) = self.private_frame(at, LeafSize::Size4K) else { return false };
+        let Ok((frame, made)) = self.private_frame(at, LeafSize::Size4K) else { return false };
         // Nobody has stored to it yet: while the log is on it does not permit that.
         let leaf = leaf_with(frame.at(), self.slot.rights(), made);
         if commit(seen, Next::Exactly(Entry::Leaf(leaf))) != Commit::Same {

@@ -7,7 +7,8 @@ use crate::mmu::frame::Frame;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::ledger::{Ledger, Purse};
 use crate::mmu::seat::Cpu;
-use crate::mmu::store::{Compressed, Frames, Handle, StoreError};
+use crate::mmu::stats::Made;
+use crate::mmu::store::{Compressed, Frames, Handle, Page, PageStore, StoreError};
 use ppc64_arch::addr::LeafSize;
 
 impl<H: Hardware, D: Discipline> Space<'_, H, D> {
@@ -80,16 +81,16 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     }
 
     /// Fills `frame` with a page of the store.
-    pub(in crate::mmu) fn fetch(&self, cpu: &mut Cpu, handle: Handle, frame: &mut Frame) -> Result<(), StoreError> {
+    pub(in crate::mmu) fn fetch(&self, cpu: &mut Cpu, handle: Handle, frame: &mut Frame) -> Result<Made, StoreError> {
         let store = self.store.as_ref().ok_or(StoreError::Gone)?;
-        store.get(self.memory, &mut cpu.buffer, handle, frame)
+        store.fetch(self.memory, &mut cpu.buffer, Page::Kept(handle), frame)
     }
 
     /// Puts a page into the store. Its memory may overdraw the account: the page's own frame is given back right after.
     pub(in crate::mmu) fn keep(&self, cpu: &mut Cpu, frame: &Frame) -> Result<Handle, StoreError> {
         let store = self.store.as_ref().ok_or(StoreError::Full)?;
         let mut frames = Overdraft { space: self, purse: &mut cpu.purse, cache: &mut cpu.frames };
-        store.put(self.memory, &mut frames, &mut cpu.buffer, frame)
+        store.keep(self.memory, &mut frames, &mut cpu.buffer, frame)
     }
 
     /// Forgets a page of the store.

@@ -5,13 +5,14 @@
 //! the page's [`Handle`] must agree with.
 //!
 //! # Who may do what
-//! [`put`](Compressed::put): whoever has the page in transit and to itself. [`get`](Compressed::get): whoever has the entry in transit that held the handle; the
-//! page is gone from the store only with [`forget`](Compressed::forget), so a page-in that fails can be tried again and loses nothing.
+//! [`keep`](PageStore::keep): whoever has the page in transit and to itself. [`fetch`](PageStore::fetch): whoever has the entry in transit that held the handle; the
+//! page is gone from the store only with [`forget`](PageStore::forget), so a page-in that fails can be tried again and loses nothing.
 
 use super::fragments::Fragments;
-use super::{Frames, Handle, StoreError};
+use super::{Frames, Handle, Page, PageStore, StoreError};
 use crate::mmu::frame::{Frame, Memory};
 use crate::mmu::hardware::Hardware;
+use crate::mmu::stats::Made;
 use crate::sync::Lock;
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use ppc64_arch::addr::{HostReal, LeafSize};
@@ -105,82 +106,6 @@ impl Compressed {
         Self { inner: Lock::new(inner) }
     }
 
-    /// Takes a copy of the page at `frame`, which nobody writes meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError::NotWorth`] if it does not compress to three quarters, [`StoreError::Full`] if there is no memory for it.
-    pub fn put<H: Hardware>(
-        &self,
-        memory: &Memory<H>,
-        frames: &mut impl Frames,
-        buffer: &mut Reader,
-        page: &Frame,
-    ) -> Result<Handle, StoreError> {
-        // SAFETY: 1. The frame is owned, and the caller has taken it away from the guest.
-        let contents = unsafe { memory.hardware.bytes(page.at(), PIECE) };
-        let length = compress_into(contents, &mut buffer.bytes[RECORD..]).map_err(|_| StoreError::NotWorth)?;
-        if length > PIECE / 4 * 3 {
-            return Err(StoreError::NotWorth);
-        }
-        let checksum = checksum(contents);
-        let mut inner = self.inner.lock();
-        inner.generation = (inner.generation + 1) & GENERATION;
-        let record = Record { generation: inner.generation, checksum, length: length as u32 };
-        buffer.bytes[..RECORD].copy_from_slice(&record.to_bytes());
-        let place = inner.fragments.store(memory, frames, &buffer.bytes[..RECORD + length])?;
-        inner.pages += 1;
-        inner.compressed_bytes += (RECORD + length) as u64;
-        Ok(Handle { place, generation: record.generation })
-    }
-
-    /// Fills `page` with what was put there as `handle`. The store keeps its copy.
-    ///
-    /// # Errors
-    /// [`StoreError::Gone`] for a handle that is not the page's, [`StoreError::Corrupt`] if its memory went bad.
-    pub fn get<H: Hardware>(
-        &self,
-        memory: &Memory<H>,
-        buffer: &mut Reader,
-        handle: Handle,
-        page: &mut Frame,
-    ) -> Result<(), StoreError> {
-        let record = {
-            let _inner = self.inner.lock();
-            let record = Self::record(memory, handle)?;
-            Fragments::load(memory, handle.place, &mut buffer.bytes[..RECORD + record.length as usize])?;
-            record
-        };
-        // SAFETY: 1. The frame is owned and no entry names it yet.
-        let contents = unsafe { memory.hardware.bytes_mut(page.at(), PIECE) };
-        let compressed = &buffer.bytes[RECORD..RECORD + record.length as usize];
-        match decompress_into(compressed, contents) {
-            Ok(PIECE) if checksum(contents) == record.checksum => {}
-            _ => return Err(StoreError::Corrupt),
-        }
-        // SAFETY: 1. The frame is owned.
-        unsafe { memory.hardware.make_executable(page.at(), PIECE as u64) };
-        Ok(())
-    }
-
-    /// Forgets a page that was put here. Each handle is to be forgotten once.
-    ///
-    /// # Errors
-    /// [`StoreError::Gone`] if it was forgotten already.
-    pub fn forget<H: Hardware>(
-        &self,
-        memory: &Memory<H>,
-        frames: &mut impl Frames,
-        handle: Handle,
-    ) -> Result<(), StoreError> {
-        let mut inner = self.inner.lock();
-        let record = Self::record(memory, handle)?;
-        inner.pages -= 1;
-        inner.compressed_bytes -= (RECORD as u32 + record.length) as u64;
-        Self::spoil(memory, handle);
-        inner.fragments.release(memory, frames, handle.place);
-        Ok(())
-    }
-
     /// How much it holds.
     #[must_use]
     pub fn held(&self) -> Held {
@@ -208,5 +133,73 @@ impl Compressed {
         let at = HostReal::new((handle.place << 8) + 8);
         // SAFETY: 1. The record was just read from the store's own memory, under its lock.
         unsafe { memory.hardware.write(at, &nobody.to_bytes()) }
+    }
+}
+
+impl PageStore for Compressed {
+    /// A page that does not compress to three quarters is not worth it.
+    fn keep<H: Hardware>(
+        &self,
+        memory: &Memory<H>,
+        frames: &mut impl Frames,
+        buffer: &mut Reader,
+        page: &Frame,
+    ) -> Result<Handle, StoreError> {
+        // SAFETY: 1. The frame is owned, and the caller has taken it away from the guest.
+        let contents = unsafe { memory.hardware.bytes(page.at(), PIECE) };
+        let length = compress_into(contents, &mut buffer.bytes[RECORD..]).map_err(|_| StoreError::NotWorth)?;
+        if length > PIECE / 4 * 3 {
+            return Err(StoreError::NotWorth);
+        }
+        let checksum = checksum(contents);
+        let mut inner = self.inner.lock();
+        inner.generation = (inner.generation + 1) & GENERATION;
+        let record = Record { generation: inner.generation, checksum, length: length as u32 };
+        buffer.bytes[..RECORD].copy_from_slice(&record.to_bytes());
+        let place = inner.fragments.store(memory, frames, &buffer.bytes[..RECORD + length])?;
+        inner.pages += 1;
+        inner.compressed_bytes += (RECORD + length) as u64;
+        Ok(Handle { place, generation: record.generation })
+    }
+
+    fn fetch<H: Hardware>(
+        &self,
+        memory: &Memory<H>,
+        buffer: &mut Reader,
+        page: Page,
+        frame: &mut Frame,
+    ) -> Result<Made, StoreError> {
+        let Page::Kept(handle) = page else { return Err(StoreError::Gone) };
+        let record = {
+            let _inner = self.inner.lock();
+            let record = Self::record(memory, handle)?;
+            Fragments::load(memory, handle.place, &mut buffer.bytes[..RECORD + record.length as usize])?;
+            record
+        };
+        // SAFETY: 1. The frame is owned and no entry names it yet.
+        let contents = unsafe { memory.hardware.bytes_mut(frame.at(), PIECE) };
+        let compressed = &buffer.bytes[RECORD..RECORD + record.length as usize];
+        match decompress_into(compressed, contents) {
+            Ok(PIECE) if checksum(contents) == record.checksum => {}
+            _ => return Err(StoreError::Corrupt),
+        }
+        // SAFETY: 1. The frame is owned.
+        unsafe { memory.hardware.make_executable(frame.at(), PIECE as u64) };
+        Ok(Made::Zero)
+    }
+
+    fn forget<H: Hardware>(
+        &self,
+        memory: &Memory<H>,
+        frames: &mut impl Frames,
+        handle: Handle,
+    ) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock();
+        let record = Self::record(memory, handle)?;
+        inner.pages -= 1;
+        inner.compressed_bytes -= (RECORD as u32 + record.length) as u64;
+        Self::spoil(memory, handle);
+        inner.fragments.release(memory, frames, handle.place);
+        Ok(())
     }
 }

@@ -15,9 +15,71 @@ mod origin;
 pub use compressed::{Compressed, Held, Reader};
 #[cfg(all(test, not(loom)))]
 pub(in crate::mmu) use origin::SlotOrigin;
-pub use origin::{Image, Origin, Zero};
+pub use origin::{Image, Zero};
 
-use super::frame::Frame;
+use super::frame::{Frame, Memory};
+use super::hardware::Hardware;
+use super::stats::Made;
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+
+/// Where pages come from. What a store does not do it refuses, as written here.
+pub trait PageStore {
+    /// Host memory that a leaf of `size` at `at`'s block may map as it is, read-only, if there is such.
+    fn share(&self, at: GuestReal, size: LeafSize) -> Option<HostReal> {
+        _ = (at, size);
+        None
+    }
+
+    /// Fills `frame` with a page, visible to instruction fetch as well, and tells what that was. The store goes on having it.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] if it has no such page, [`StoreError::Corrupt`] if what it has is not what it was given: the frame's contents are rubbish then.
+    fn fetch<H: Hardware>(
+        &self,
+        memory: &Memory<H>,
+        buffer: &mut Reader,
+        page: Page,
+        frame: &mut Frame,
+    ) -> Result<Made, StoreError>;
+
+    /// Takes a copy of a page of 4 KiB, which nobody writes meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::NotWorth`] or [`StoreError::Full`]: it has nothing of the page then.
+    fn keep<H: Hardware>(
+        &self,
+        memory: &Memory<H>,
+        frames: &mut impl Frames,
+        buffer: &mut Reader,
+        page: &Frame,
+    ) -> Result<Handle, StoreError> {
+        _ = (memory, frames, buffer, page);
+        Err(StoreError::NotWorth)
+    }
+
+    /// Forgets a page that it took. Each is to be forgotten once.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] if it has no such page.
+    fn forget<H: Hardware>(
+        &self,
+        memory: &Memory<H>,
+        frames: &mut impl Frames,
+        handle: Handle,
+    ) -> Result<(), StoreError> {
+        _ = (memory, frames, handle);
+        Err(StoreError::Gone)
+    }
+}
+
+/// Which page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// What the guest finds in the block of the frame's size at this address when it first touches it.
+    Untouched(GuestReal),
+    /// One that was kept.
+    Kept(Handle),
+}
 
 /// Names a page in a store: where it is, and which of the pages that were ever there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

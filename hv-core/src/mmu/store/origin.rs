@@ -1,33 +1,28 @@
 //! What a slot is made of, page by page.
 
-use crate::mmu::frame::Frame;
+use super::{Page, PageStore, Reader, StoreError};
+use crate::mmu::frame::{Frame, Memory};
 use crate::mmu::hardware::Hardware;
 use crate::mmu::slot::{SlotView, Source};
 use crate::mmu::stats::Made;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 
-/// Gives the pages that a guest touches for the first time.
-pub trait Origin {
-    /// Host memory that a leaf of `size` at `at`'s block may map as it is, read-only, if there is such.
-    fn share(&self, at: GuestReal, size: LeafSize) -> Option<HostReal>;
-    /// Fills `frame` with what belongs at `at`'s block of the frame's size, and tells what that was.
-    fn fill<H: Hardware>(&self, hardware: &H, at: GuestReal, frame: &mut Frame) -> Made;
-}
-
 /// Zeros.
 #[derive(Clone, Copy, Debug)]
 pub struct Zero;
 
-impl Origin for Zero {
+impl PageStore for Zero {
     #[inline]
-    fn share(&self, _at: GuestReal, _size: LeafSize) -> Option<HostReal> {
-        None
-    }
-
-    #[inline]
-    fn fill<H: Hardware>(&self, hardware: &H, _at: GuestReal, frame: &mut Frame) -> Made {
-        frame.zero(hardware);
-        Made::Zero
+    fn fetch<H: Hardware>(
+        &self,
+        memory: &Memory<H>,
+        _buffer: &mut Reader,
+        page: Page,
+        frame: &mut Frame,
+    ) -> Result<Made, StoreError> {
+        let Page::Untouched(_) = page else { return Err(StoreError::Gone) };
+        frame.zero(&memory.hardware);
+        Ok(Made::Zero)
     }
 }
 
@@ -54,7 +49,7 @@ impl Image {
     }
 }
 
-impl Origin for Image {
+impl PageStore for Image {
     #[inline]
     fn share(&self, at: GuestReal, size: LeafSize) -> Option<HostReal> {
         let offset = self.offset(at, size)?;
@@ -62,11 +57,18 @@ impl Origin for Image {
         (frame.is_aligned(size) && offset + size.bytes() <= self.bytes).then_some(frame)
     }
 
-    fn fill<H: Hardware>(&self, hardware: &H, at: GuestReal, frame: &mut Frame) -> Made {
-        let Some((from, bytes)) = self.part(at, frame.size()) else { return Zero.fill(hardware, at, frame) };
+    fn fetch<H: Hardware>(
+        &self,
+        memory: &Memory<H>,
+        buffer: &mut Reader,
+        page: Page,
+        frame: &mut Frame,
+    ) -> Result<Made, StoreError> {
+        let Page::Untouched(at) = page else { return Err(StoreError::Gone) };
+        let Some((from, bytes)) = self.part(at, frame.size()) else { return Zero.fetch(memory, buffer, page, frame) };
         // SAFETY: 1. Whoever added the slot vouched for the image. 2. The part is no longer than the frame.
-        unsafe { frame.fill(hardware, from, bytes) };
-        Made::Copied
+        unsafe { frame.fill(&memory.hardware, from, bytes) };
+        Ok(Made::Copied)
     }
 }
 
@@ -88,7 +90,7 @@ impl SlotView {
     }
 }
 
-impl Origin for SlotOrigin {
+impl PageStore for SlotOrigin {
     #[inline]
     fn share(&self, at: GuestReal, size: LeafSize) -> Option<HostReal> {
         match self {
@@ -98,10 +100,16 @@ impl Origin for SlotOrigin {
     }
 
     #[inline]
-    fn fill<H: Hardware>(&self, hardware: &H, at: GuestReal, frame: &mut Frame) -> Made {
+    fn fetch<H: Hardware>(
+        &self,
+        memory: &Memory<H>,
+        buffer: &mut Reader,
+        page: Page,
+        frame: &mut Frame,
+    ) -> Result<Made, StoreError> {
         match self {
-            Self::Zero(zero) => zero.fill(hardware, at, frame),
-            Self::Image(image) => image.fill(hardware, at, frame),
+            Self::Zero(zero) => zero.fetch(memory, buffer, page, frame),
+            Self::Image(image) => image.fetch(memory, buffer, page, frame),
         }
     }
 }
