@@ -1,9 +1,39 @@
-//! The real fault path under loom: every order of two CPUs at one space, with a stated bound on preemptions.
+//! The real memory core under loom: every order of two CPUs at one guest, with a stated bound on preemptions.
 //!
 //! The machine is as small as it can be: tables of two entries, two levels, a huge leaf is two pages, and host memory is a handful of frames that loom
-//! watches, so that a frame that is freed too early shows itself as a data race. Run with
-//! `RUSTFLAGS="--cfg loom" cargo test -p hv-core --no-default-features --features mmu --release interleavings`.
+//! watches, so that a frame that is freed too early shows itself as a data race. Each CPU keeps what it has translated until a flush takes it away, so that a flush that is
+//! missing shows itself as well. Run with
+//! `RUSTFLAGS="--cfg loom" cargo test -p hv-core --no-default-features --features mmu --release interleavings`; with `-- --nocapture` each test prints how many orders it
+//! went through.
+//!
+//! ```text
+//!   machine   memory that tells who may do what to a frame; CPUs with cached translations
+//!   world     one guest on it, made anew for each order
+//!   harness   two CPUs in every order; then the books, and everything freed once
+//!   guest     what a CPU does: loads, stores, fetches, the hypervisor's reads and writes
+//!   scene     what stands at two neighbouring pages before they meet
+//!   pair      a racer against a mutation, and what has to hold whichever they are
+//! ```
+//!
+//! | file | who meets whom | what is defended |
+//! | --- | --- | --- |
+//! | `faults`, `races` | faults and faults | the comparison at the commit, transit, marks in the log |
+//! | `pages` | faults and unmap, empty, page-out, ageing, split, promotion, pruning | flush and grace before a frame or table is freed, copied or read; break before make |
+//! | `slots` | faults and slots that come, go, change | sequence, pin, grace; the flush after a downgrade |
+//! | `log` | faults and the dirty log | mark after swap; harvest takes, then protects, flushes, waits |
+//! | `turns` | mutations and mutations | the lock |
+//! | `residency` | CPUs that enter the guest and flushes that do not reach them | the version, inside and out |
 
+mod faults;
+mod guest;
+mod harness;
+mod log;
 mod machine;
-mod tests;
+mod pages;
+mod pair;
+mod races;
+mod residency;
+mod scene;
+mod slots;
+mod turns;
 mod world;

@@ -21,7 +21,7 @@ use ppc64_arch::addr::{HostReal, LeafSize};
 /// Where host memory begins.
 pub const BASE: u64 = 0x20_0000;
 /// Frames of 4 KiB.
-pub const FRAMES: u64 = 12;
+pub const FRAMES: u64 = 16;
 /// The first of them hold the image.
 pub const IMAGE_FRAMES: u64 = 2;
 /// Doublewords of a frame that is a table, a log's directory or its bitmap.

@@ -1,14 +1,17 @@
 //! The smallest machine that the fault path runs on.
 
 mod frames;
+mod translations;
 
 pub use frames::{BASE, FRAMES, IMAGE_FRAMES, PAGE};
 
 use crate::mmu::{Flush, Hardware};
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
+use core::cell::Cell;
 use frames::Frames;
 use ppc64_arch::addr::{HostReal, LeafSize};
 use ppc64_arch::radix::Level;
+use translations::Translations;
 
 /// What the image's pages say.
 pub const IMAGE: [u64; IMAGE_FRAMES as usize] = [0x1111, 0x2222];
@@ -17,25 +20,53 @@ static PAGES: Level = Level { shift: 12, bits: 1, leaf: Some(LeafSize::Size4K), 
 /// Two levels of two entries: 16 KiB of guest real addresses. A huge leaf is two pages ([`LeafSize`] is so under loom).
 pub static TOP: Level = Level { shift: 13, bits: 1, leaf: Some(LeafSize::Size2M), below: &[&PAGES] };
 
-/// Host memory. Flushes do nothing: no translation is cached.
-pub struct Model {
+/// Host memory, and CPUs that cache translations until they are flushed: by a broadcast that reaches all of them, or each by itself.
+pub struct Machine<const BROADCAST: bool> {
     frames: Frames,
+    translations: Translations,
+    sets_reference: bool,
+    over: AtomicU64,
+}
+
+/// The machine of most models.
+pub type Model = Machine<true>;
+
+loom::thread_local! {
+    /// The number of the CPU that this thread of the model is.
+    static CPU: Cell<usize> = Cell::new(0);
+}
+
+/// This thread is CPU number `cpu` from now on.
+pub fn be_cpu(cpu: usize) {
+    CPU.with(|number| number.set(cpu));
 }
 
 // SAFETY: 1. What the frames hold is accessed through loom's cells, which find every race; a model runs on one thread of the host.
-unsafe impl Sync for Model {}
+unsafe impl<const B: bool> Sync for Machine<B> {}
 // SAFETY: 1. As above.
-unsafe impl Send for Model {}
+unsafe impl<const B: bool> Send for Machine<B> {}
 
-impl Model {
-    /// Its memory, the image in it.
-    pub fn new() -> Self {
-        Self { frames: Frames::new(IMAGE) }
+impl<const B: bool> Machine<B> {
+    /// Its memory, the image in it; hardware that sets R by itself, or that raises an interrupt where it is missing.
+    pub fn new(sets_reference: bool) -> Self {
+        Self { frames: Frames::new(IMAGE), translations: Translations::new(), sets_reference, over: AtomicU64::new(0) }
     }
 }
 
-// SAFETY: 1. Addresses reach the frames they name. 2. Nothing is cached, so a flush is complete at once. 3. A panic ends the model.
-unsafe impl Hardware for Model {
+impl<const B: bool> Machine<B> {
+    /// Tells the other CPU that the mutation has returned.
+    pub fn say_that_it_is_over(&self) {
+        self.over.store(1, Ordering::Release);
+    }
+
+    /// Whether it is known here that the mutation has returned.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire) != 0
+    }
+}
+
+// SAFETY: 1. Addresses reach the frames they name. 2. A flush takes away what is cached on each CPU. 3. A panic ends the model.
+unsafe impl<const B: bool> Hardware for Machine<B> {
     unsafe fn entries(&self, table: HostReal, count: usize) -> &[AtomicU64] {
         self.frames.words(table, count)
     }
@@ -74,13 +105,20 @@ unsafe impl Hardware for Model {
     }
 
     fn sets_reference(&self) -> bool {
-        true
+        self.sets_reference
     }
 
-    const BROADCAST: bool = true;
+    const BROADCAST: bool = B;
 
-    fn flush(&self, _what: Flush) {}
+    fn flush(&self, what: Flush) {
+        if B {
+            self.translations.flush(what);
+        } else {
+            self.translations.flush_on(CPU.with(Cell::get), what);
+        }
+    }
 
+    /// CPUs of these models leave the guest after each access.
     fn kick(&self, _cpu: usize) {}
 
     fn set_partition(&self, _lpid: u32, _scoped: u64, _process: u64) {}

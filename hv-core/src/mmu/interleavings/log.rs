@@ -1,0 +1,131 @@
+//! Faults and the hypervisor's accesses against the dirty log. At most two preemptions.
+//!
+//! The witness of each is a *copy* of the page, made as a migration makes it: once when the log is on, and again whenever a harvest names the page. When everybody has
+//! stopped and the last harvest is done, copy and page have to be equal: a store that no harvest named makes them differ.
+
+use super::guest::{Outcome, store};
+use super::harness::Seat;
+use super::machine::PAGE;
+use super::pair::{Mutation, NOTHING, Raced, page, pairs};
+use super::scene::{OLD, Scene, put};
+use crate::mmu::dirty::LogError;
+use ppc64_arch::addr::GuestReal;
+
+/// Switches the log of the scene's slot on.
+pub fn start(seat: &Seat, scene: Scene) {
+    seat.with_cpu(|space, cpu| space.start_log(cpu, GuestReal::new(scene.base()))).expect("a slot");
+}
+
+/// Harvests it: whether the page was dirty, and its neighbour.
+pub fn harvest(seat: &Seat, scene: Scene) -> (bool, bool) {
+    let mut dirty = (false, false);
+    let base = GuestReal::new(scene.base());
+    let count = seat.with_cpu(|space, cpu| {
+        space.harvest(cpu, base, |first, bits| {
+            let bit = |page: u64| bits >> ((page - first.raw()) / PAGE) & 1 != 0;
+            dirty = (bit(scene.page()), bit(scene.beside()));
+        })
+    });
+    assert_eq!(count, Ok(u64::from(dirty.0) + u64::from(dirty.1)));
+    dirty
+}
+
+/// The copy after a harvest.
+fn copy_if_dirty(seat: &Seat, scene: Scene, copy: u64) -> u64 {
+    if harvest(seat, scene).0 { page(seat, scene) } else { copy }
+}
+
+fn nothing_is_missed(seat: &Seat, scene: Scene, raced: Raced, copy: u64) {
+    assert_eq!(copy_if_dirty(seat, scene, copy), page(seat, scene), "{raced:?} was missed");
+    // And the log still works.
+    assert_eq!(store(seat, scene.page(), 99), Outcome::Stored(99));
+    assert!(harvest(seat, scene).0);
+}
+
+const START: Mutation = Mutation {
+    act: |seat, scene| {
+        start(seat, scene);
+        page(seat, scene)
+    },
+    check: nothing_is_missed,
+    ..NOTHING
+};
+
+/// Nothing is dirty yet.
+const HARVEST: Mutation = Mutation {
+    ready: start,
+    act: |seat, scene| copy_if_dirty(seat, scene, scene.old().0),
+    check: nothing_is_missed,
+    ..NOTHING
+};
+
+/// The page is dirty already, and may be stored to without a fault.
+const HARVEST_OF_A_DIRTY_PAGE: Mutation = Mutation {
+    ready: |seat, scene| {
+        start(seat, scene);
+        put(seat, scene.page(), OLD);
+    },
+    act: |seat, scene| {
+        let dirty = harvest(seat, scene).0;
+        assert!(dirty);
+        page(seat, scene)
+    },
+    check: nothing_is_missed,
+    ..NOTHING
+};
+
+const STOP: Mutation = Mutation {
+    ready: start,
+    act: |seat, scene| {
+        seat.with_cpu(|space, cpu| space.stop_log(cpu, GuestReal::new(scene.base()))).expect("a log");
+        super::guest::reuse_what_was_freed(seat);
+        0
+    },
+    check: |seat, scene, _, _| {
+        let harvest = seat.with_cpu(|space, cpu| space.harvest(cpu, GuestReal::new(scene.base()), |_, _| {}));
+        assert_eq!(harvest, Err(LogError::Off));
+        assert_eq!(store(seat, scene.page(), 99), Outcome::Stored(99));
+    },
+    ..NOTHING
+};
+
+pairs! {
+    against_start: START {
+        store_to_an_untouched_page: 2, Bare, Store;
+        store_to_an_empty_page: 2, Empty, Store;
+        load_of_an_empty_page: 2, Empty, Load;
+        store_to_a_page: 2, Small, Store;
+        store_to_a_shared_page: 2, Shared, Store;
+        store_to_a_huge_leaf: 2, Huge, Store;
+        store_that_makes_a_huge_leaf: 2, BareHuge, Store;
+        load_that_makes_a_huge_leaf: 2, BareHuge, Load;
+        store_to_a_stored_page: 2, Stored, Store;
+        hypervisor_write: 2, Small, Write;
+        hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
+    }
+    against_harvest: HARVEST {
+        store_to_an_untouched_page: 2, Bare, Store;
+        store_to_an_empty_page: 2, Empty, Store;
+        load_of_an_empty_page: 2, Empty, Load;
+        store_to_a_page: 2, Small, Store;
+        store_to_a_shared_page: 2, Shared, Store;
+        store_to_a_huge_leaf: 2, Huge, Store;
+        load_from_a_huge_leaf: 2, Huge, Load;
+        store_to_a_stored_page: 2, Stored, Store;
+        hypervisor_write: 2, Small, Write;
+        hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
+    }
+    against_harvest_of_a_dirty_page: HARVEST_OF_A_DIRTY_PAGE {
+        store_to_a_page: 2, Small, Store;
+        store_to_what_was_a_huge_leaf: 2, Huge, Store;
+        load_of_a_page: 2, Small, Load;
+        hypervisor_write: 2, Small, Write;
+    }
+    against_stop: STOP {
+        store_to_an_empty_page: 2, Empty, Store;
+        store_to_a_page: 2, Small, Store;
+        store_to_a_shared_page: 2, Shared, Store;
+        store_to_a_huge_leaf: 2, Huge, Store;
+        hypervisor_write: 2, Small, Write;
+    }
+}

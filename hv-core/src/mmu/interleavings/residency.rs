@@ -1,0 +1,124 @@
+//! Hardware whose flushes reach only the CPU that asks for them. At most two preemptions, three where there is no tree.
+//!
+//! The racer enters the guest for each access and leaves it again, with what it cached on an earlier visit. A flush elsewhere has to find it outside and have it flush when it
+//! enters next, or find it inside and wait.
+
+use super::guest::{contents, read, store, warm};
+use super::harness::{Run, Seat};
+use super::scene::{NEW, Scene};
+use crate::mmu::residency::Residency;
+use crate::sync::{AtomicU64, Ordering};
+use loom::sync::Arc;
+use ppc64_arch::addr::GuestReal;
+
+type Lonely = Seat<false>;
+
+/// The racer has been in the guest, and has cached the page.
+fn visited(seat: &Lonely, scene: Scene) {
+    scene.before(seat);
+    warm(seat, 1, scene.page());
+}
+
+#[test]
+fn no_cpu_stores_to_what_is_read_only() {
+    let scene = Scene::Small;
+    Run {
+        setup: scene.setup(),
+        preemptions: 2,
+        before: move |seat: &Lonely| visited(seat, scene),
+        first: move |seat: &Lonely| {
+            let base = GuestReal::new(scene.base());
+            seat.with_cpu(|space, cpu| space.set_read_only(cpu, base, true)).expect("a slot");
+            read(seat, scene.page())
+        },
+        second: move |seat: &Lonely| store(seat, scene.page(), NEW),
+        check: move |seat: &Lonely, then, _| assert_eq!(read(seat, scene.page()), then),
+    }
+    .every_order();
+}
+
+#[test]
+fn a_split_is_seen_by_no_cpu_as_two_sizes() {
+    let scene = Scene::Huge;
+    Run {
+        setup: scene.setup(),
+        preemptions: 2,
+        before: move |seat: &Lonely| visited(seat, scene),
+        first: move |seat: &Lonely| {
+            seat.with_cpu(|space, cpu| space.split(cpu, GuestReal::new(scene.page()))).expect("a huge leaf");
+        },
+        second: move |seat: &Lonely| store(seat, scene.page(), NEW),
+        check: move |seat: &Lonely, (), _| {
+            assert_eq!((contents(seat, scene.page()), contents(seat, scene.beside())), (NEW, scene.old().1));
+        },
+    }
+    .every_order();
+}
+
+#[test]
+fn two_cpus_that_flush_do_not_wait_for_each_other() {
+    let scene = Scene::Shared;
+    Run {
+        setup: scene.setup(),
+        preemptions: 2,
+        before: move |seat: &Lonely| visited(seat, scene),
+        first: move |seat: &Lonely| store(seat, scene.beside(), NEW),
+        second: move |seat: &Lonely| store(seat, scene.page(), NEW),
+        check: move |seat: &Lonely, _, _| {
+            assert_eq!((contents(seat, scene.page()), contents(seat, scene.beside())), (NEW, NEW));
+        },
+    }
+    .every_order();
+}
+
+/// One CPU at the protocol alone: either the one that enters flushes, or the one that evicts waits for it to leave.
+#[test]
+fn whoever_enters_flushes_or_is_waited_for() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let world = Arc::new((Residency::new(), loom::cell::UnsafeCell::new(()), AtomicU64::new(0)));
+        // CPU 1 has been inside before: it has a translation cached.
+        let _first = world.0.enter(1);
+        world.0.leave(1);
+        let inside = {
+            let world = world.clone();
+            loom::thread::spawn(move || {
+                let (residency, frame, entry) = &*world;
+                let flushed = residency.enter(1);
+                // What was flushed is looked up again.
+                if !flushed || entry.load(Ordering::Relaxed) == 0 {
+                    frame.with(|_| ());
+                }
+                residency.leave(1);
+            })
+        };
+        let (residency, frame, entry) = &*world;
+        entry.store(1, Ordering::Relaxed);
+        residency.evict(0, |cpu| assert_eq!(cpu, 1));
+        // The frame is the next owner's.
+        frame.with_mut(|_| ());
+        inside.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_cpu_that_stays_inside_is_kicked_out() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let world = Arc::new((Residency::new(), AtomicU64::new(0)));
+        let _first = world.0.enter(1);
+        let inside = {
+            let world = world.clone();
+            loom::thread::spawn(move || {
+                while world.1.load(Ordering::Relaxed) == 0 {
+                    loom::thread::yield_now();
+                }
+                world.0.leave(1);
+            })
+        };
+        world.0.evict(0, |_| world.1.store(1, Ordering::Relaxed));
+        inside.join().expect("no panic");
+    });
+}
