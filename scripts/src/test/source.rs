@@ -23,6 +23,7 @@ pub fn checks() -> Vec<Check> {
     checks.push(Check::new("source/mutants-fit", list::fit));
     checks.extend(GUESTS.map(|guest| Check::new(format!("source/clippy-{guest}"), move || clippy_guest(guest))));
     checks.extend(HOST.map(|package| Check::new(format!("host-tests/{package}"), move || host_tests(package))));
+    checks.push(Check::new("host-tests/example", example));
     checks.push(Check::new("host-tests/interleavings", interleavings));
     checks.push(Check::new("source/doc", || {
         quiet(cargo(&["doc", "-q", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
@@ -56,6 +57,12 @@ fn clippy_guest(guest: &str) -> Result<String> {
 fn host_tests(package: &str) -> Result<String> {
     let output = proc::output(&mut cargo(&["test", "-p", package]))?;
     Ok(format!("{} tests", passed(&output)))
+}
+
+/// The example of the memory half: another hypervisor's author begins there. It checks what it says.
+fn example() -> Result<String> {
+    let output = proc::output(&mut cargo(&["run", "-q", "-p", "hv-core", "--example", "two_guests"]))?;
+    Ok(output.lines().last().unwrap_or_default().to_owned())
 }
 
 /// Every order of what two CPUs do at once, within the bounds that the tests state. Loom needs a build of its own.

@@ -43,7 +43,7 @@ struct File {
 impl Mutant {
     /// Whether a filter on the command line names it.
     pub fn is_meant_by(&self, filter: &str) -> bool {
-        self.name.contains(filter) || self.check.contains(filter)
+        self.name.contains(filter) || self.check.contains(filter) || self.suite.name() == filter
     }
 
     /// The source with this mutant in it.

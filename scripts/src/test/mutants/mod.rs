@@ -35,7 +35,7 @@ const WHOLE_LIMIT: Duration = Duration::from_secs(1800);
 /// Everything that `scripts/test mutants` can be told.
 #[derive(Args, Clone, Debug)]
 pub struct MutantsArgs {
-    /// Only the mutants whose name or check contains this
+    /// Only the mutants whose name or check contains this, or those of this suite
     filter: Option<String>,
     /// Print the mutants and what they take out, and stop
     #[arg(long)]
@@ -64,7 +64,7 @@ pub struct Row<'a> {
 pub fn mutants(args: &MutantsArgs) -> Result<Code> {
     let mut all = list::read(&crate::paths::root().join("tests/mutants"))?;
     all.retain(|mutant| args.filter.as_ref().is_none_or(|filter| mutant.is_meant_by(filter)));
-    ensure!(!all.is_empty(), bad_input("no mutant has that in its name or check"));
+    ensure!(!all.is_empty(), bad_input("no mutant has that in its name or check, and no suite is called so"));
     if args.list {
         all.iter().for_each(|mutant| println!("{:<40} {}", mutant.name, mutant.takes_out));
         return Ok(Code::PoweredOff);

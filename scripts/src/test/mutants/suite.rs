@@ -17,19 +17,22 @@ pub enum Suite {
     Loom,
     /// The memory core on the fake machine.
     Machine,
+    /// Sequences of all operations against a plain model.
+    Model,
     /// hv-core's own tests.
     HvCore,
 }
 
 impl Suite {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Loom, Self::Machine, Self::HvCore];
+    pub const ALL: [Self; 4] = [Self::Loom, Self::Machine, Self::Model, Self::HvCore];
 
     /// As a list of mutants calls it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Loom => "loom",
             Self::Machine => "machine",
+            Self::Model => "model",
             Self::HvCore => "hv-core",
         }
     }
@@ -39,6 +42,7 @@ impl Suite {
         match self {
             Self::Loom => &["--release", "-p", "hv-core", "--lib", "--no-default-features", "--features", "mmu"],
             Self::Machine => &["-p", "machine"],
+            Self::Model => &["-p", "model"],
             Self::HvCore => &["-p", "hv-core", "--lib"],
         }
     }
@@ -47,7 +51,7 @@ impl Suite {
     const fn all_tests(self) -> &'static [&'static str] {
         match self {
             Self::Loom => &["interleavings"],
-            Self::Machine | Self::HvCore => &[],
+            Self::Machine | Self::Model | Self::HvCore => &[],
         }
     }
 
