@@ -65,8 +65,9 @@ impl Residency {
 
     /// CPU number `cpu` has left the guest.
     pub fn leave(&self, cpu: usize) {
-        // Release: what it did inside is done when `evict` sees it outside.
-        self.cpus[cpu].0.inside.store(OUTSIDE, Ordering::Release);
+        // Release: what it did inside is done when `evict` sees it outside, or inside again on a newer version, which is why it is a fence.
+        fence(Ordering::Release);
+        self.cpus[cpu].0.inside.store(OUTSIDE, Ordering::Relaxed);
     }
 
     /// CPU number `cpu` has flushed something on itself: returns when no other CPU can use it any more. Those that have to leave the guest for that
