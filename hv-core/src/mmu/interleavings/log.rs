@@ -113,6 +113,7 @@ pairs! {
         load_from_a_huge_leaf: 2, Huge, Load;
         store_to_a_stored_page: 2, Stored, Store;
         hypervisor_write: 2, Small, Write;
+        hypervisor_write_to_a_shared_page: 2, Shared, Write;
         hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
     }
     against_harvest_of_a_dirty_page: HARVEST_OF_A_DIRTY_PAGE {

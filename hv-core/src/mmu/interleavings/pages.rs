@@ -155,6 +155,7 @@ pairs! {
         store_to_a_stored_page: 2, Stored, Store;
         hypervisor_read: 2, Small, Read;
         hypervisor_write: 2, Small, Write;
+        hypervisor_write_to_a_shared_page: 2, Shared, Write;
         hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
     }
     against_unmap_of_the_neighbour: UNMAP_BESIDE {
@@ -220,11 +221,13 @@ pairs! {
     against_promote_by_copy: PROMOTE_BY_COPY {
         load: 2, Small, Load;
         store: 2, Small, Store;
+        hypervisor_read: 2, Small, Read;
         hypervisor_write: 2, Small, Write;
     }
     against_prune: PRUNE {
         load: 2, Emptied, Load;
         store: 2, Emptied, Store;
+        hypervisor_read: 2, Emptied, Read;
         hypervisor_write: 2, Emptied, Write;
     }
 }

@@ -3,9 +3,10 @@
 //! The racer enters the guest for each access and leaves it again, with what it cached on an earlier visit. A flush elsewhere has to find it outside and have it flush when it
 //! enters next, or find it inside and wait.
 
-use super::guest::{contents, read, store, warm};
+use super::guest::{Outcome, contents, load, read, reuse_what_was_freed, store, warm};
 use super::harness::{Run, Seat};
-use super::scene::{NEW, Scene};
+use super::machine::PAGE;
+use super::scene::{NEW, OLD, Scene};
 use crate::mmu::residency::Residency;
 use crate::sync::{AtomicU64, Ordering};
 use loom::sync::Arc;
@@ -17,6 +18,28 @@ type Lonely = Seat<false>;
 fn visited(seat: &Lonely, scene: Scene) {
     scene.before(seat);
     warm(seat, 1, scene.page());
+}
+
+#[test]
+fn no_cpu_reaches_a_page_that_was_unmapped() {
+    let scene = Scene::Small;
+    Run {
+        setup: scene.setup(),
+        preemptions: 2,
+        before: move |seat: &Lonely| visited(seat, scene),
+        first: move |seat: &Lonely| {
+            let (from, to) = (GuestReal::new(scene.page()), GuestReal::new(scene.page() + PAGE));
+            seat.with_cpu(|space, cpu| space.unmap(cpu, from, to)).expect("nothing to split");
+            reuse_what_was_freed(seat);
+        },
+        second: move |seat: &Lonely| (load(seat, scene.page()), load(seat, scene.page())),
+        check: move |seat: &Lonely, (), seen| {
+            let (old, new) = (Outcome::Loaded(OLD), Outcome::Loaded(0));
+            assert!([(old, old), (old, new), (new, new)].contains(&seen), "{seen:?}");
+            assert_eq!(contents(seat, scene.page()), 0);
+        },
+    }
+    .every_order();
 }
 
 #[test]

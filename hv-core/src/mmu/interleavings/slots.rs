@@ -2,12 +2,12 @@
 
 use super::guest::{Outcome, store, warm};
 use super::harness::Seat;
-use super::machine::PAGE;
+use super::machine::{BASE, IMAGE_FRAMES, PAGE};
 use super::pair::{After, Mutation, NOTHING, RACER, Raced, Refused, page, pairs};
 use super::scene::{NEW, Scene};
 use super::world::{IMAGE_PAGE, Setup, ZERO_PAGE, slot};
-use crate::mmu::Access;
-use ppc64_arch::addr::GuestReal;
+use crate::mmu::{Access, Hardware};
+use ppc64_arch::addr::{GuestReal, HostReal};
 use ppc64_arch::radix::{Entry, Rights};
 
 fn add_image(seat: &Seat) -> u64 {
@@ -23,10 +23,14 @@ const ADD: Mutation = Mutation { act: |seat, _| add_image(seat), refused: Refuse
 const ADD_ANOTHER: Mutation =
     Mutation { setup: |setup| Setup { image: 0, ..setup }, act: |seat, _| add_image(seat), ..NOTHING };
 
-/// Once it has gone nothing reaches its pages, nor the image that it was made of.
+/// Once it has gone nothing reaches its pages, nor the image that it was made of, which may be overwritten then.
 const REMOVE: Mutation = Mutation {
     act: |seat, scene| {
         seat.with_cpu(|space, cpu| space.remove_slot(cpu, GuestReal::new(scene.base()))).expect("a slot");
+        if scene.base() == IMAGE_PAGE {
+            // SAFETY: 1. The model finds it if somebody still uses the image.
+            unsafe { seat.space().memory().hardware.zero(HostReal::new(BASE), IMAGE_FRAMES * PAGE) };
+        }
         0
     },
     after: (After::Gone, After::Gone),
@@ -127,6 +131,7 @@ pairs! {
         store_that_makes_a_huge_leaf: 2, BareHuge, Store;
         load_of_a_stored_page: 2, Stored, Load;
         hypervisor_read: 2, Small, Read;
+        hypervisor_read_of_a_shared_page: 2, Shared, Read;
         hypervisor_write: 2, Small, Write;
     }
     against_remove_of_another: REMOVE_ANOTHER {
@@ -147,6 +152,7 @@ pairs! {
     against_grow: GROW {
         load_where_it_grows: 2, Behind, Load;
         store_where_it_grows: 2, Behind, Store;
+        hypervisor_write_where_it_grows: 2, Behind, Write;
     }
     against_read_only: READ_ONLY {
         load_of_an_empty_page: 2, Empty, Load;
@@ -157,6 +163,8 @@ pairs! {
         store_to_a_stored_page: 2, Stored, Store;
         hypervisor_read: 2, Small, Read;
         hypervisor_write: 2, Small, Write;
+        hypervisor_write_to_a_shared_page: 2, Shared, Write;
+        hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
     }
     against_writable: WRITABLE {
         load_of_a_page: 2, Small, Load;
