@@ -113,7 +113,7 @@ impl<'m> Guest<'m> {
     /// [`Refusal`].
     pub fn space<'h>(&self, memory: &'h Memory<Hardware>, options: &Options) -> Result<Space<'h, Hardware>, Refusal> {
         let space = match options.budget {
-            Some(budget) => Space::with_budget(memory, LPID, Granule::Fixed(LeafSize::Size4K), &geometry::ROOT, budget),
+            Some(budget) => Space::with_budget(memory, LPID, options.granule, &geometry::ROOT, budget),
             None => Space::new(memory, LPID, options.granule),
         };
         let space = space?;

@@ -179,7 +179,7 @@ fn pass<H: Hardware, D: Discipline>(
     }
 }
 
-/// A page that was not used since the hand came by. One of 64 KiB stays: the store takes small ones, and it cannot be split where it is.
+/// A page that was not used since the hand came by. The store takes small ones, so a huge one is split.
 fn take_or_split<H: Hardware, D: Discipline>(
     space: &Space<'_, H, D>,
     cpu: &mut Cpu,

@@ -32,9 +32,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1G")]
     pub memory: u64,
     /// The most host memory that the guest takes; what it does not use is compressed to make room [default: all of its memory]
-    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "granule")]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     pub budget: Option<u64>,
-    /// The size of page that guest memory is made in
+    /// The size of page that guest memory is made in; with a budget 4k, or 2m, whose pages are split where they are not used
     #[arg(long, value_enum, default_value_t = Granule::Auto)]
     pub granule: Granule,
     /// How many processors the guest has

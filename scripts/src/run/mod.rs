@@ -91,10 +91,8 @@ fn under_hypervisor(args: &RunArgs, guest: &Guest, hypervisor: &Hypervisor, file
     let bundled = guest.firmware != Firmware::Bios;
     let mut machine = machine(args, guest, boot, Some(files.raw.clone()))?;
     let (memory, granule) = (size(args.memory), args.granule.name());
-    let kind = args
-        .budget
-        .map_or_else(|| format!("samewise.granule={granule}"), |bytes| format!("samewise.budget={}", size(bytes)));
-    machine.append = format!("samewise.memory={memory} {kind} {}", machine.append);
+    let budget = args.budget.map_or(String::new(), |bytes| format!(" samewise.budget={}", size(bytes)));
+    machine.append = format!("samewise.memory={memory} samewise.granule={granule}{budget} {}", machine.append);
     if bundled {
         machine.kernel = hypervisor.kept_elf()?;
         machine.initrd =

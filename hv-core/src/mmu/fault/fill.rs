@@ -52,7 +52,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Puts a page into an empty entry, and the tables above it where they are missing.
     #[inline]
     pub(super) fn fill(&mut self, mut seen: Seen<'w>) -> Attempt {
-        let mut size = self.slot.leaf_for(self.request.at, self.space.granule());
+        let mut size = self.reclaimable(self.slot.leaf_for(self.request.at, self.space.granule()));
         loop {
             // A last-level table was made for its size, and the slot's alignment makes room for a whole page of it.
             let last = seen.place.level.below.is_empty();
@@ -60,7 +60,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
                 Some(leaf) => match self.prepare(leaf) {
                     Ok((page, made)) => return self.install(seen, leaf, page, made),
                     // No frame of that size is left: smaller ones may be.
-                    Err(NoPage::NoFrame) if !last => size = smaller(leaf),
+                    Err(NoPage::NoFrame) if !last => size = self.reclaimable(smaller(leaf)),
                     Err(why) => return why.into(),
                 },
                 None => match self.make_table(seen, size) {
@@ -72,6 +72,15 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
             if !is_empty(seen.entry) {
                 return Attempt::Again(Reason::NotSame);
             }
+        }
+    }
+
+    /// The size of page to make, where one of that size is wanted: a page of 64 KiB could neither go to a store nor be split where it is.
+    #[inline]
+    const fn reclaimable(&self, size: LeafSize) -> LeafSize {
+        match size {
+            LeafSize::Size64K if self.space.store().is_some() => LeafSize::Size4K,
+            _ => size,
         }
     }
 

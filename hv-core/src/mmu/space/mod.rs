@@ -65,7 +65,7 @@ pub(super) struct Mutation {
 /// What a space is like, given at its beginning.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// How large its leaves are made.
+    /// How large its leaves are made. With a budget pages of 4 KiB take the place of those of 64 KiB, which could not be taken out.
     pub granule: Granule,
     /// The shape of its tree. A root takes a frame of 64 KiB, or 4 KiB if it fits one.
     pub top: &'static Level,
@@ -134,7 +134,12 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
     /// # Errors
     /// See [`SpaceError`].
     pub fn build(memory: &'m Memory<H>, lpid: u32, config: &Config) -> Result<Self, SpaceError> {
-        let Config { granule, top, budget } = *config;
+        let Config { top, budget, .. } = *config;
+        // What a huge leaf is split into has to fit the store.
+        let granule = match config.granule {
+            Granule::Fixed(LeafSize::Size64K) if budget.is_some() => Granule::Fixed(LeafSize::Size4K),
+            granule => granule,
+        };
         let pages = budget.map_or(u64::MAX, |bytes| bytes / LeafSize::Size4K.bytes());
         let root_pages = account::pages_of(root_size(top));
         if pages < root_pages + WORKING_SET {
