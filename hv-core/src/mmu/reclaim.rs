@@ -21,6 +21,7 @@ use super::absent::State;
 use super::age::resting;
 use super::commit::abort_transit;
 use super::discipline::Discipline;
+use super::fault::Short;
 use super::frame::Frame;
 use super::hardware::{Flush, Hardware};
 use super::prune::prune;
@@ -58,14 +59,16 @@ pub(super) enum Room {
 
 /// Frees some of the guest's memory for a fault that found none: pages, or tables if it is those that ran out.
 #[cold]
-pub(super) fn make_room<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu) -> Room {
-    let tables = space.tables_are_full();
-    if !tables && space.store().is_none() {
+pub(super) fn make_room<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, short: Short) -> Room {
+    if short == Short::Frames && space.store().is_none() {
         return Room::None;
     }
     // With mutations locked out, tables stay and slots are open; what is in transit here is ours to end.
     let Some(mut turn) = space.try_lock() else { return Room::Busy };
-    let freed = if tables { prune(space, cpu, turn.generation) } else { take_some_out(space, cpu, &mut turn.hand) };
+    let freed = match short {
+        Short::Frames => take_some_out(space, cpu, &mut turn.hand),
+        Short::Tables => prune(space, cpu, turn.generation),
+    };
     if freed > 0 { Room::Made } else { Room::None }
 }
 

@@ -10,6 +10,7 @@
 use super::absent::State;
 use super::commit::{Commit, begin_transit, finish_transit};
 use super::discipline::Discipline;
+use super::fault::Short;
 use super::frame::Frame;
 use super::hardware::Hardware;
 use super::owed::Owed;
@@ -40,8 +41,8 @@ pub(super) enum Split {
     Done,
     /// Somebody else changed the entry first.
     Lost(Commit),
-    /// No frame was left for the table.
-    NoFrame,
+    /// There was nothing to make the table of.
+    NoFrame(Short),
 }
 
 /// A page of the leaf that gets other rights than the rest: the one that is about to be written.
@@ -59,8 +60,10 @@ pub(super) fn split_leaf<H: Hardware, D: Discipline>(
     at: GuestReal,
     exception: Option<Exception>,
 ) -> Split {
-    let Some(frame) = space.take_table(cpu) else { return Split::NoFrame };
-    split_into(space, cpu, seen, at, exception, frame)
+    match space.take_table(cpu) {
+        Ok(frame) => split_into(space, cpu, seen, at, exception, frame),
+        Err(short) => Split::NoFrame(short),
+    }
 }
 
 fn split_into<H: Hardware, D: Discipline>(

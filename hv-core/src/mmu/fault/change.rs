@@ -1,7 +1,7 @@
 //! Entries that hold a page already, which this access cannot use as it is.
 
 use super::fill::NoPage;
-use super::{Attempt, Work, permits, recorded_by};
+use super::{Attempt, Short, Work, permits, recorded_by};
 use crate::mmu::absent::State;
 use crate::mmu::commit::{Commit, Next, abort_transit, begin_transit, commit, finish_transit};
 use crate::mmu::discipline::Discipline;
@@ -66,7 +66,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
             Split::Done if exception.is_some() => Attempt::resumed(Outcome::Split),
             Split::Done => Attempt::Again(Reason::Split),
             Split::Lost(answer) => self.lost(None, answer),
-            Split::NoFrame => Attempt::OUT_OF_MEMORY,
+            Split::NoFrame(short) => Attempt::Short(short),
         }
     }
 
@@ -93,7 +93,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Brings a page back from the store. It is in transit meanwhile, so one CPU does the work and the others wait.
     #[cold]
     pub(super) fn page_in(&mut self, seen: Seen<'w>, handle: Handle) -> Attempt {
-        let Some(frame) = self.space.take(self.cpu, LeafSize::Size4K) else { return Attempt::OUT_OF_MEMORY };
+        let Some(frame) = self.space.take(self.cpu, LeafSize::Size4K) else { return Attempt::Short(Short::Frames) };
         match begin_transit(seen, self.cpu.id()) {
             Ok(_) => self.bring_back(seen, handle, frame),
             Err(answer) => self.lost(Some(frame), answer),

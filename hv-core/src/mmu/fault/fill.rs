@@ -1,6 +1,6 @@
 //! Empty entries: a page for them, and the tables above where they are missing.
 
-use super::{Attempt, Work, leaf_with, shared_leaf};
+use super::{Attempt, Short, Work, leaf_with, shared_leaf};
 use crate::mmu::absent::State;
 use crate::mmu::commit::{Commit, Next, commit};
 use crate::mmu::discipline::Discipline;
@@ -34,7 +34,7 @@ pub(super) enum NoPage {
 impl From<NoPage> for Attempt {
     fn from(why: NoPage) -> Self {
         match why {
-            NoPage::NoFrame => Self::OUT_OF_MEMORY,
+            NoPage::NoFrame => Self::Short(Short::Frames),
             NoPage::NoContents => Self::BROKEN,
         }
     }
@@ -87,8 +87,11 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Links a new table that leads towards a leaf of `size`, or follows the one that somebody else linked meanwhile.
     #[cold]
     fn make_table(&mut self, seen: Seen<'w>, size: LeafSize) -> Step<'w> {
-        let Some(level) = level_below(seen.place.level, size) else { return Step::End(Attempt::OUT_OF_MEMORY) };
-        let Some(mut frame) = self.space.take_table(self.cpu) else { return Step::End(Attempt::OUT_OF_MEMORY) };
+        let Some(level) = level_below(seen.place.level, size) else { return Step::End(Attempt::BROKEN) };
+        let mut frame = match self.space.take_table(self.cpu) {
+            Ok(frame) => frame,
+            Err(short) => return Step::End(Attempt::Short(short)),
+        };
         frame.zero(&self.space.memory().hardware);
         let table = Table::new(frame.at(), level.bits);
         match commit(seen, Next::Exactly(Entry::Table(table))) {

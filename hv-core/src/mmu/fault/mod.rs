@@ -54,6 +54,16 @@ pub(super) struct Request {
 enum Attempt {
     Done(Outcome, Resolution),
     Again(Reason),
+    Short(Short),
+}
+
+/// What an attempt found none of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Short {
+    /// A frame: the budget is spent, or the machine has none.
+    Frames,
+    /// A table: the quota is full.
+    Tables,
 }
 
 impl Attempt {
@@ -69,7 +79,6 @@ impl Attempt {
         Self::Done(Outcome::Wait, Resolution::Wait(Ticket { page, on }))
     }
 
-    const OUT_OF_MEMORY: Self = Self::Done(Outcome::OutOfMemory, Resolution::OutOfMemory);
     const BROKEN: Self = Self::Done(Outcome::MachineError, Resolution::MachineError);
 }
 
@@ -82,7 +91,7 @@ pub(super) fn resolve<H: Hardware, D: Discipline>(
     request: Request,
 ) -> Resolution {
     match attempt(space, desk, cpu, request) {
-        Attempt::Done(outcome, resolution) if outcome != Outcome::OutOfMemory => {
+        Attempt::Done(outcome, resolution) => {
             cpu.stats.fault(request.access, request.own, outcome);
             resolution
         }
@@ -156,7 +165,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
         let (space, at) = (self.space, self.request.at);
         let Some(log) = Log::of(space.memory(), &self.slot) else { return Attempt::BROKEN };
         if !log.has_room(at) {
-            let Some(mut frame) = space.take(self.cpu, LeafSize::Size4K) else { return Attempt::OUT_OF_MEMORY };
+            let Some(mut frame) = space.take(self.cpu, LeafSize::Size4K) else { return Attempt::Short(Short::Frames) };
             frame.zero(&space.memory().hardware);
             if let Err(unused) = log.add(at, frame) {
                 space.put(self.cpu, unused);

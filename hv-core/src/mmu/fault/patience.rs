@@ -2,7 +2,7 @@
 //!
 //! Nothing here waits without a bound. What takes longer is the run loop's to wait for: another vCPU may have something to do.
 
-use super::{Attempt, Request, attempt};
+use super::{Attempt, Request, Short, attempt};
 use crate::mmu::discipline::Discipline;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::reclaim::{Room, make_room};
@@ -22,6 +22,10 @@ const SERIALISED_ATTEMPTS: u32 = 64;
 const LOCK_TURNS: u32 = if cfg!(loom) { 2 } else { 256 };
 /// Batches of pages taken out for one fault. Each one freed something that other CPUs were faster to use.
 const BATCHES: u32 = if cfg!(loom) { 2 } else { 256 };
+/// Prunings for one fault: more would only free the tables that the fault itself has made.
+const PRUNINGS: u32 = 2;
+
+const NO_MEMORY: (Outcome, Resolution) = (Outcome::OutOfMemory, Resolution::OutOfMemory);
 
 /// Goes on where the first attempt ended without a result, or without memory.
 #[cold]
@@ -32,24 +36,25 @@ pub(super) fn resolve_patiently<H: Hardware, D: Discipline>(
     request: Request,
     first: Attempt,
 ) -> Resolution {
-    let (mut attempts, mut batches) = (1, 0);
+    let (mut attempts, mut batches, mut prunings) = (1, 0, 0);
     let mut end = first;
     let (outcome, resolution) = loop {
         match end {
-            Attempt::Done(Outcome::OutOfMemory, none_left) => match make_room(space, cpu) {
-                Room::Made if batches < BATCHES => batches += 1,
-                Room::Made | Room::Busy => {
-                    let page = request.at.align_down(LeafSize::Size4K);
-                    end = Attempt::wait(page, Awaited::Mutation);
-                    continue;
-                }
-                Room::None => break (Outcome::OutOfMemory, none_left),
-            },
             Attempt::Done(outcome, resolution) => break (outcome, resolution),
             Attempt::Again(reason) => {
                 cpu.stats.again(reason);
                 attempts += 1;
             }
+            Attempt::Short(Short::Tables) if prunings == PRUNINGS => break NO_MEMORY,
+            Attempt::Short(short) => match make_room(space, cpu, short) {
+                Room::Made if short == Short::Tables => prunings += 1,
+                Room::Made if batches < BATCHES => batches += 1,
+                Room::Made | Room::Busy => {
+                    end = Attempt::wait(request.at.align_down(LeafSize::Size4K), Awaited::Mutation);
+                    continue;
+                }
+                Room::None => break NO_MEMORY,
+            },
         }
         end = if attempts <= SPECULATIVE_ATTEMPTS {
             attempt(space, desk, cpu, request)

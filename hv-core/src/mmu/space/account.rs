@@ -3,6 +3,7 @@
 use super::Space;
 use crate::mmu::cache::FrameCache;
 use crate::mmu::discipline::Discipline;
+use crate::mmu::fault::Short;
 use crate::mmu::frame::Frame;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::ledger::{Ledger, Purse};
@@ -51,15 +52,14 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     }
 
     /// A frame for a table, within the guest's quota of tables.
-    pub(in crate::mmu) fn take_table(&self, cpu: &mut Cpu) -> Option<Frame> {
+    pub(in crate::mmu) fn take_table(&self, cpu: &mut Cpu) -> Result<Frame, Short> {
         if !self.tables.begin() {
-            return None;
+            return Err(Short::Tables);
         }
-        let frame = self.take(cpu, LeafSize::Size4K);
-        if frame.is_none() {
+        self.take(cpu, LeafSize::Size4K).ok_or_else(|| {
             self.tables.end();
-        }
-        frame
+            Short::Frames
+        })
     }
 
     /// The same beyond budget and quota: for a table that a mutation needs in order to take something out.
@@ -73,11 +73,6 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     pub(in crate::mmu) fn put_table(&self, cpu: &mut Cpu, frame: Frame) {
         self.tables.end();
         self.put(cpu, frame);
-    }
-
-    /// Whether another table would be beyond the quota.
-    pub(in crate::mmu) fn tables_are_full(&self) -> bool {
-        self.tables.are_full()
     }
 
     /// Fills `frame` with a page of the store.
