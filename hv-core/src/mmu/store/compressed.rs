@@ -1,38 +1,34 @@
 //! Compressed memory: pages that a guest has not used for a while, in a fraction of their size.
 //!
 //! A page is compressed (LZ4 blocks) in pieces of 4 KiB, outside the lock, into a buffer of the caller's CPU; under the lock its bytes go into a chain of
-//! fragments. The chain begins with a [`Record`]: a checksum, so that memory that went bad is noticed and never shown to a guest, and the generation that
+//! fragments. The chain begins with a [`Record`] that has a checksum, so that memory that went bad is noticed and never shown to a guest; its tag is the generation that
 //! the page's [`Handle`] must agree with.
 //!
 //! # Who may do what
 //! [`keep`](PageStore::keep): whoever has the page in transit and to itself. [`fetch`](PageStore::fetch): whoever has the entry in transit that held the handle; the
 //! page is gone from the store only with [`forget`](PageStore::forget), so a page-in that fails can be tried again and loses nothing.
 
-use super::fragments::Fragments;
+use super::fragments::{Fragments, TAGS};
 use super::{Frames, Handle, Page, PageStore, StoreError};
 use crate::mmu::frame::{Frame, Memory};
 use crate::mmu::hardware::Hardware;
 use crate::mmu::stats::Made;
 use crate::sync::Lock;
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
-use ppc64_arch::addr::{HostReal, LeafSize};
+use ppc64_arch::addr::LeafSize;
 use twox_hash::XxHash64;
 
 /// What is compressed at a time. A model's page is its first few words: its stacks are small.
 const PIECE: usize = if cfg!(loom) { 64 } else { LeafSize::Size4K.bytes() as usize };
 const WORST: usize = get_maximum_output_size(PIECE);
-/// Bits of a generation.
-const GENERATION: u32 = 0xf_ffff;
-
 /// Stands before the compressed bytes of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Record {
-    generation: u32,
     checksum: u32,
     length: u32,
 }
 
-const RECORD: usize = 12;
+const RECORD: usize = 8;
 
 /// The low half of XXH64: as good at noticing memory that went bad as a CRC of that width, and it needs no table.
 fn checksum(bytes: &[u8]) -> u32 {
@@ -42,15 +38,14 @@ fn checksum(bytes: &[u8]) -> u32 {
 impl Record {
     fn to_bytes(self) -> [u8; RECORD] {
         let mut bytes = [0; RECORD];
-        bytes[0..4].copy_from_slice(&self.generation.to_le_bytes());
-        bytes[4..8].copy_from_slice(&self.checksum.to_le_bytes());
-        bytes[8..12].copy_from_slice(&self.length.to_le_bytes());
+        bytes[0..4].copy_from_slice(&self.checksum.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.length.to_le_bytes());
         bytes
     }
 
     fn from_bytes(bytes: &[u8; RECORD]) -> Self {
         let field = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        Self { generation: field(0), checksum: field(4), length: field(8) }
+        Self { checksum: field(0), length: field(4) }
     }
 }
 
@@ -116,23 +111,9 @@ impl Compressed {
 
     fn record<H: Hardware>(memory: &Memory<H>, handle: Handle) -> Result<Record, StoreError> {
         let mut bytes = [0; RECORD];
-        Fragments::load(memory, handle.place, &mut bytes)?;
+        Fragments::load(memory, handle.generation, handle.place, &mut bytes)?;
         let record = Record::from_bytes(&bytes);
-        if record.generation != handle.generation {
-            return Err(StoreError::Gone);
-        }
-        if record.length as usize > WORST {
-            return Err(StoreError::Corrupt);
-        }
-        Ok(record)
-    }
-
-    /// Makes a record disagree with every handle, so that one that is used after its page was forgotten is noticed while the memory is still the store's.
-    fn spoil<H: Hardware>(memory: &Memory<H>, handle: Handle) {
-        let nobody = Record { generation: u32::MAX, checksum: 0, length: 0 };
-        let at = HostReal::new((handle.place << 8) + 8);
-        // SAFETY: 1. The record was just read from the store's own memory, under its lock.
-        unsafe { memory.hardware.write(at, &nobody.to_bytes()) }
+        if record.length as usize > WORST { Err(StoreError::Corrupt) } else { Ok(record) }
     }
 }
 
@@ -153,13 +134,14 @@ impl PageStore for Compressed {
         }
         let checksum = checksum(contents);
         let mut inner = self.inner.lock();
-        inner.generation = (inner.generation + 1) & GENERATION;
-        let record = Record { generation: inner.generation, checksum, length: length as u32 };
+        inner.generation = (inner.generation + 1) % TAGS;
+        let generation = inner.generation;
+        let record = Record { checksum, length: length as u32 };
         buffer.bytes[..RECORD].copy_from_slice(&record.to_bytes());
-        let place = inner.fragments.store(memory, frames, &buffer.bytes[..RECORD + length])?;
+        let place = inner.fragments.store(memory, frames, generation, &buffer.bytes[..RECORD + length])?;
         inner.pages += 1;
         inner.compressed_bytes += (RECORD + length) as u64;
-        Ok(Handle { place, generation: record.generation })
+        Ok(Handle { place, generation })
     }
 
     fn fetch<H: Hardware>(
@@ -173,7 +155,12 @@ impl PageStore for Compressed {
         let record = {
             let _inner = self.inner.lock();
             let record = Self::record(memory, handle)?;
-            Fragments::load(memory, handle.place, &mut buffer.bytes[..RECORD + record.length as usize])?;
+            Fragments::load(
+                memory,
+                handle.generation,
+                handle.place,
+                &mut buffer.bytes[..RECORD + record.length as usize],
+            )?;
             record
         };
         // SAFETY: 1. The frame is owned and no entry names it yet.
@@ -198,8 +185,7 @@ impl PageStore for Compressed {
         let record = Self::record(memory, handle)?;
         inner.pages -= 1;
         inner.compressed_bytes -= (RECORD as u32 + record.length) as u64;
-        Self::spoil(memory, handle);
-        inner.fragments.release(memory, frames, handle.place);
+        inner.fragments.release(memory, frames, handle.generation, handle.place);
         Ok(())
     }
 }
