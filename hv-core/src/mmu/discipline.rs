@@ -4,6 +4,40 @@
 //! guest, or a lock that lets faults in together. Whatever it is, the rest of the protocol stays the same.
 
 /// Brackets around attempts of faults, and a way to wait until those under way have ended.
+///
+/// ```
+/// # use std::sync::{Mutex, MutexGuard};
+/// use hv_core::mmu::Discipline;
+///
+/// /// One lock for a guest: at most one attempt at a time, and when the lock is free none is under way.
+/// #[derive(Default)]
+/// struct OneLock(Mutex<()>);
+///
+/// impl Discipline for OneLock {
+///     type Desk<'a> = &'a Mutex<()>;
+///     type Pin<'a> = MutexGuard<'a, ()>;
+///
+///     fn desk(&self, _cpu: usize) -> &Mutex<()> {
+///         &self.0
+///     }
+///
+///     fn pin<'a>(desk: &'a Mutex<()>) -> MutexGuard<'a, ()>
+///     where
+///         Self: 'a,
+///     {
+///         desk.lock().unwrap()
+///     }
+///
+///     fn grace(&self) {
+///         drop(self.0.lock());
+///     }
+/// }
+/// # use hv_core::mmu::{Config, Space};
+/// # let memory = machine::Machine::with_pool(32 << 20, 1, 0);
+///
+/// let space: Space<'_, _, OneLock> = Space::build(memory, 1, &Config::default()).unwrap();
+/// # drop(space);
+/// ```
 pub trait Discipline: Default + Sync {
     /// What one CPU pins with: found once, when it takes its seat.
     type Desk<'a>: Copy

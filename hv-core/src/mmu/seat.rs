@@ -107,6 +107,20 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     }
 
     /// To be called right before the CPU enters the guest: from now on it counts as inside, and a flush that it missed outside is made up for.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// seat.enter();
+    /// // The guest runs here, until an interrupt ends that.
+    /// seat.leave_guest();
+    /// ```
     #[inline]
     pub fn enter(&self) {
         if !H::BROADCAST && self.space.residency().enter(self.cpu.borrow().id()) {
@@ -123,6 +137,29 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     }
 
     /// Resolves a guest storage interrupt. The fault's registers are claims: only the address and the kind of access are used, and the tables are looked at.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// use ppc64_arch::addr::EffAddr;
+    ///
+    /// let fault = |at| StorageFault {
+    ///     access: Access::Write,
+    ///     ea: EffAddr::new(0xc000_0000_0000_1000),
+    ///     claim: GuestReal::new(at),
+    ///     table_walk: false,
+    ///     cause: None,
+    /// };
+    /// assert_eq!(seat.fault(&fault(0x1000)), Resolution::Resume);
+    /// // Outside every slot: the guest's own interrupt.
+    /// assert_eq!(seat.fault(&fault(1 << 30)), Resolution::Reflect(Reflect::NoSlot));
+    /// ```
     #[inline]
     pub fn fault(&self, fault: &StorageFault) -> Resolution {
         if let Some(why) = incurable(fault) {
@@ -134,6 +171,22 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     }
 
     /// Copies guest memory at `at` to `into`. On an error `into` may be partly written.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// let mut bytes = [1; 8];
+    /// // Nobody has touched this page before: it is made, as the slot says.
+    /// seat.read(GuestReal::new(0x5000), &mut bytes).unwrap();
+    /// assert_eq!(bytes, [0; 8]);
+    /// assert_eq!(seat.read(GuestReal::new(u64::MAX), &mut bytes), Err(AccessError::Outside));
+    /// ```
     ///
     /// # Errors
     /// See [`AccessError`].
@@ -148,6 +201,22 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     }
 
     /// Copies `from` to guest memory at `at`. The range is checked before the first byte is written.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// // From one page into the next.
+    /// seat.write(GuestReal::new(0x1ffc), b"two pages").unwrap();
+    /// let mut bytes = [0; 9];
+    /// seat.read(GuestReal::new(0x1ffc), &mut bytes).unwrap();
+    /// assert_eq!(&bytes, b"two pages");
+    /// ```
     ///
     /// # Errors
     /// See [`AccessError`].

@@ -16,6 +16,19 @@ use ppc64_arch::radix::Rights;
 pub const MAX_SLOTS: usize = if cfg!(loom) { 2 } else { 32 };
 
 /// What a slot's pages are made of when the guest first touches them.
+///
+/// ```
+/// # use hv_core::mmu::*;
+/// # use ppc64_arch::addr::{GuestReal, LeafSize};
+/// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+///
+/// use ppc64_arch::addr::HostReal;
+///
+/// // The first 8 KiB of a slot of 1 MiB are an image, all behind it zeros.
+/// let source = Source::Image { at: HostReal::new(0x40_0000), bytes: 8 << 10 };
+/// let spec = SlotSpec { base: GuestReal::new(0), bytes: 1 << 20, source, read_only: false };
+/// assert_eq!(spec.check(52, LeafSize::Size64K), Ok(()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Zeros.
@@ -31,6 +44,15 @@ pub enum Source {
 }
 
 /// How large the leaves of a guest are made.
+///
+/// ```
+/// use hv_core::mmu::Granule;
+/// use ppc64_arch::addr::LeafSize;
+///
+/// assert_eq!(Granule::Auto.limit(), LeafSize::Size2M);
+/// // Slots are aligned so that leaves of the granule can meet at their ends.
+/// assert_eq!(Granule::Fixed(LeafSize::Size64K).slot_alignment(), LeafSize::Size64K);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Granule {
     /// This size wherever the slot holds a whole block of it, smaller ones elsewhere.

@@ -87,6 +87,22 @@ impl Frame {
 }
 
 /// All free host memory, behind one lock that the fault path takes only to refill or empty a CPU's cache, or for large frames.
+///
+/// ```
+/// use hv_core::mmu::FramePool;
+/// use ppc64_arch::addr::{HostReal, LeafSize};
+///
+/// let (from, to) = (HostReal::new(0x20_0000), HostReal::new(0x60_0000));
+/// let blocks = (0..FramePool::blocks_for(from, to)).map(|_| Default::default()).collect::<Vec<_>>();
+/// let pool = FramePool::new(from, Vec::leak(blocks));
+/// // SAFETY: 1. This example never touches the memory.
+/// unsafe { pool.give(from, to) };
+///
+/// let frame = pool.take(LeafSize::Size2M).unwrap();
+/// assert_eq!(pool.free_bytes(), 0x20_0000);
+/// pool.put(frame);
+/// assert_eq!(pool.free_bytes(), 0x40_0000);
+/// ```
 #[derive(Debug)]
 pub struct FramePool {
     from: HostReal,

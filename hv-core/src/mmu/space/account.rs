@@ -27,6 +27,20 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
 
     /// Allows at most `pages` table pages of 4 KiB, the root not counted. A fault that needs one more, when no table is empty either, ends in
     /// [`Resolution::OutOfMemory`](crate::mmu::Resolution::OutOfMemory). Without a budget there is no limit but the guest's memory, of which tables take one part in 512; with one it begins as a quarter of it.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// space.limit_tables(1);
+    /// // A page of 4 KiB needs a table at each of three levels below the root.
+    /// assert_eq!(seat.write(GuestReal::new(0), b"page"), Err(AccessError::OutOfMemory));
+    /// ```
     pub fn limit_tables(&self, pages: u64) {
         self.tables.limit(pages);
     }

@@ -51,6 +51,27 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     ///
     /// When this returns, what is stored to these pages is in the next harvest: copy them then, not in `each`. Costs one flush, and nothing for what was not written. Returns the number of dirty pages.
     ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// let base = GuestReal::new(0);
+    /// seat.with_cpu(|space, cpu| space.start_log(cpu, base)).unwrap();
+    /// seat.write(GuestReal::new(0x3000), b"dirty").unwrap();
+    ///
+    /// let mut dirty = Vec::new();
+    /// let pages = seat.with_cpu(|space, cpu| space.harvest(cpu, base, |first, bits| dirty.push((first, bits)))).unwrap();
+    /// assert_eq!((pages, dirty), (1, vec![(base, 1 << 3)]));
+    ///
+    /// // Nothing was stored since.
+    /// assert_eq!(seat.with_cpu(|space, cpu| space.harvest(cpu, base, |_, _| {})), Ok(0));
+    /// ```
+    ///
     /// # Errors
     /// [`LogError::NoSuchSlot`], [`LogError::Off`].
     pub fn harvest(

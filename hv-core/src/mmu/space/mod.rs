@@ -35,6 +35,27 @@ use ppc64_arch::radix::{Level, geometry, pate};
 const WORKING_SET: u64 = if cfg!(loom) { 2 } else { 64 };
 
 /// One guest's memory.
+///
+/// ```
+/// # use hv_core::mmu::*;
+/// # use ppc64_arch::addr::{GuestReal, LeafSize};
+/// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+///
+/// let space = Space::new(memory, 1, Granule::Auto).unwrap();
+/// let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+/// // SAFETY: 1. There is no image.
+/// unsafe { space.add_slot(&spec) }.unwrap();
+///
+/// // A virtual CPU takes its seat: its storage interrupts come in there.
+/// let seat = Seat::new(&space, Cpu::new(0).unwrap());
+/// seat.write(GuestReal::new(0x1000), b"hello").unwrap();
+///
+/// // When it is over, every frame goes back to the pool.
+/// let mut cpu = seat.leave();
+/// space.destroy(&mut cpu);
+/// cpu.frames.drain(&memory.pool);
+/// assert_eq!(memory.pool.free_bytes(), 32 << 20);
+/// ```
 #[derive(Debug)]
 pub struct Space<'m, H, D = Pins> {
     memory: &'m Memory<H>,
@@ -63,6 +84,16 @@ pub(super) struct Mutation {
 }
 
 /// What a space is like, given at its beginning.
+///
+/// ```
+/// # use hv_core::mmu::*;
+/// # use ppc64_arch::addr::{GuestReal, LeafSize};
+/// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+///
+/// let config = Config { granule: Granule::Fixed(LeafSize::Size4K), budget: Some(4 << 20), ..Config::default() };
+/// let space: Space<'_, _> = Space::build(memory, 1, &config).unwrap();
+/// assert_eq!(space.ledger().budget(), 1024);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// How large its leaves are made. With a budget pages of 4 KiB take the place of those of 64 KiB, which could not be taken out.
@@ -80,6 +111,16 @@ impl Default for Config {
 }
 
 /// Why a space could not be made.
+///
+/// ```
+/// # use hv_core::mmu::*;
+/// # use ppc64_arch::addr::{GuestReal, LeafSize};
+/// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+///
+/// let root = &ppc64_arch::radix::geometry::ROOT;
+/// let refused = Space::with_budget(memory, 1, Granule::Auto, root, 4096).map(drop);
+/// assert!(matches!(refused, Err(SpaceError::BudgetTooSmall { least }) if least > 4096));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpaceError {
     /// The machine has no frame for the root.

@@ -17,6 +17,23 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     /// Takes out the pages of `from..to`, bounds rounded outwards to 4 KiB: the guest sees what the slot is made of again. A huge leaf that the range covers in part
     /// is split first, so its other pages stay; a page of 64 KiB goes as a whole.
     ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// let (at, mut bytes) = (GuestReal::new(0x1000), [0; 4]);
+    /// seat.write(at, b"page").unwrap();
+    /// seat.with_cpu(|space, cpu| space.unmap(cpu, at, GuestReal::new(0x2000))).unwrap();
+    /// // The slot is made of zeros.
+    /// seat.read(at, &mut bytes).unwrap();
+    /// assert_eq!(bytes, [0; 4]);
+    /// ```
+    ///
     /// # Errors
     /// [`SlotError::OutOfMemory`] if the machine has no frame for the table of such a split. Nothing has changed then.
     pub fn unmap(&self, cpu: &mut Cpu, from: GuestReal, to: GuestReal) -> Result<(), SlotError> {
@@ -56,6 +73,21 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
 
     /// Splits the leaf that maps `at` into leaves of the next smaller size, in place.
     ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Auto).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// seat.write(GuestReal::new(0), b"one leaf of 2 MiB").unwrap();
+    /// seat.with_cpu(|space, cpu| space.split(cpu, GuestReal::new(0))).unwrap();
+    /// let again = seat.with_cpu(|space, cpu| space.split(cpu, GuestReal::new(0)));
+    /// assert_eq!(again, Err(SplitError::Smallest));
+    /// ```
+    ///
     /// # Errors
     /// See [`SplitError`]; nothing has changed then.
     pub fn split(&self, cpu: &mut Cpu, at: GuestReal) -> Result<(), SplitError> {
@@ -70,6 +102,23 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
 
     /// Replaces the table of leaves that maps `at` by one leaf: where they are if their frames lie side by side, else by a copy. Its size.
     ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// for page in 0..512 {
+    ///     seat.write(GuestReal::new(page * 4096), &[1]).unwrap();
+    /// }
+    /// // The slot's log is off and all 512 pages are the guest's own: one leaf does for them.
+    /// let promoted = seat.with_cpu(|space, cpu| space.promote(cpu, GuestReal::new(0)));
+    /// assert_eq!(promoted, Ok(LeafSize::Size2M));
+    /// ```
+    ///
     /// # Errors
     /// See [`PromoteError`]; nothing has changed then.
     pub fn promote(&self, cpu: &mut Cpu, at: GuestReal) -> Result<LeafSize, PromoteError> {
@@ -82,18 +131,71 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
 
     /// Clears R of the leaves of `from..to`, and tells how many had been used since the last time, up to the completion of this one's flush. Where hardware leaves R to software pages rest
     /// instead: the next access brings them back.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// let (from, to) = (GuestReal::new(0), GuestReal::new(0x2000));
+    /// seat.write(from, b"used").unwrap();
+    /// seat.write(GuestReal::new(0x1000), b"used").unwrap();
+    /// let aged = seat.with_cpu(|space, cpu| space.age(cpu, from, to));
+    /// assert_eq!(aged, Aged { young: 2, old: 0 });
+    /// // Nobody has touched them since.
+    /// let aged = seat.with_cpu(|space, cpu| space.age(cpu, from, to));
+    /// assert_eq!(aged, Aged { young: 0, old: 2 });
+    /// ```
     pub fn age(&self, cpu: &mut Cpu, from: GuestReal, to: GuestReal) -> Aged {
         let _turn = self.begin();
         age(self, cpu, from.raw(), to.raw().min(self.end()))
     }
 
     /// Frees the tables that map nothing. How many.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// let at = GuestReal::new(0x1000);
+    /// seat.write(at, b"page").unwrap();
+    /// seat.with_cpu(|space, cpu| space.unmap(cpu, at, GuestReal::new(0x2000))).unwrap();
+    /// // The tables that led to the page are still there, and map nothing.
+    /// assert!(seat.with_cpu(|space, cpu| space.prune(cpu)) > 0);
+    /// ```
     pub fn prune(&self, cpu: &mut Cpu) -> u64 {
         let turn = self.begin();
         prune(self, cpu, turn.generation)
     }
 
     /// Takes a few pages that the guest has not used for a while out to its store. How many; 0 without a budget.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::with_budget(memory, 1, Granule::Fixed(LeafSize::Size4K), &ppc64_arch::radix::geometry::ROOT, 1 << 20).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// seat.write(GuestReal::new(0), b"not used for a while").unwrap();
+    /// // The first round takes note of what is used, the second takes out what was not.
+    /// let out: u64 = (0..2).map(|_| seat.with_cpu(|space, cpu| space.page_out(cpu))).sum();
+    /// assert!(out > 0);
+    /// let mut bytes = [0; 8];
+    /// seat.read(GuestReal::new(0), &mut bytes).unwrap();
+    /// assert_eq!(&bytes, b"not used");
+    /// ```
     pub fn page_out(&self, cpu: &mut Cpu) -> u64 {
         let mut turn = self.begin();
         take_some_out(self, cpu, &mut turn.hand)

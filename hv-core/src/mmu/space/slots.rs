@@ -16,6 +16,18 @@ use ppc64_arch::addr::GuestReal;
 impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     /// Adds a slot.
     ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    ///
+    /// # let space = Space::new(memory, 1, Granule::Auto).unwrap();
+    /// let slot = |base, bytes| SlotSpec { base: GuestReal::new(base), bytes, source: Source::Zero, read_only: false };
+    /// // SAFETY: 1. There is no image.
+    /// let added = [slot(0, 1 << 20), slot(2 << 20, 1 << 20), slot(0x8_0000, 1 << 20)].map(|spec| unsafe { space.add_slot(&spec) });
+    /// assert_eq!(added, [Ok(()), Ok(()), Err(SlotError::Overlaps)]);
+    /// ```
+    ///
     /// # Errors
     /// See [`SlotError`]; nothing has changed then.
     ///
@@ -32,6 +44,21 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     }
 
     /// Removes the slot that begins at `base`, its pages and its dirty log. When this returns nobody uses its image any more.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// let at = GuestReal::new(0x1000);
+    /// seat.write(at, b"here").unwrap();
+    /// seat.with_cpu(|space, cpu| space.remove_slot(cpu, GuestReal::new(0))).unwrap();
+    /// assert_eq!(seat.write(at, b"gone"), Err(AccessError::Outside));
+    /// ```
     ///
     /// # Errors
     /// [`SlotError::NoSuchSlot`]; [`SlotError::OutOfMemory`] if a leaf that reaches beyond it could not be split. Nothing has changed then.
@@ -52,6 +79,20 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     }
 
     /// Gives the slot that begins at `base` another length. Pages behind the new end are forgotten.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// seat.with_cpu(|space, cpu| space.resize_slot(cpu, GuestReal::new(0), 4 << 20)).unwrap();
+    /// assert!(seat.contains(GuestReal::new(0), 4 << 20));
+    /// assert!(!seat.contains(GuestReal::new(4 << 20), 1));
+    /// ```
     ///
     /// # Errors
     /// See [`SlotError`]: as for a new slot, and [`SlotError::Logged`] while its dirty log is on. Nothing has changed then.
@@ -78,6 +119,21 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
 
     /// Makes a slot read-only, or writable again. Once it is read-only and this has returned no store to it succeeds, neither of the guest nor of the hypervisor; stores
     /// that it allows again succeed after a fault.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// let (base, at) = (GuestReal::new(0), GuestReal::new(0x1000));
+    /// seat.write(at, b"before").unwrap();
+    /// seat.with_cpu(|space, cpu| space.set_read_only(cpu, base, true)).unwrap();
+    /// assert_eq!(seat.write(at, b"after"), Err(AccessError::ReadOnly));
+    /// ```
     ///
     /// # Errors
     /// [`SlotError::NoSuchSlot`].
