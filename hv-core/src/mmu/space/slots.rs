@@ -8,7 +8,7 @@ use crate::mmu::discipline::Discipline;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::protect::forbid_stores;
 use crate::mmu::seat::Cpu;
-use crate::mmu::slot::{SlotError, SlotSpec, SlotView, Source};
+use crate::mmu::slot::{SlotError, SlotSpec, SlotView};
 use crate::mmu::split::cut;
 use crate::mmu::unlink::unlink;
 use ppc64_arch::addr::GuestReal;
@@ -160,16 +160,5 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
         cut(self, cpu, from).and_then(|()| cut(self, cpu, to)).map_err(|_| SlotError::OutOfMemory)?;
         unlink(self, from, to).flush(self, cpu).free(self, cpu, generation);
         Ok(())
-    }
-}
-
-impl SlotView {
-    /// The length of its image, if it is made of one.
-    #[must_use]
-    pub const fn image_bytes(&self) -> u64 {
-        match self.source {
-            Source::Zero => 0,
-            Source::Image { bytes, .. } => bytes,
-        }
     }
 }
