@@ -71,6 +71,15 @@ impl Arena {
 
     /// Copies bytes out.
     pub fn read(&self, at: HostReal, into: &mut [u8]) {
+        if at.raw().is_multiple_of(8)
+            && let (doublewords, []) = into.as_chunks_mut::<8>()
+        {
+            let words = self.words(at, doublewords.len());
+            for (to, from) in doublewords.iter_mut().zip(words) {
+                *to = from.load(Ordering::Relaxed).to_le_bytes();
+            }
+            return;
+        }
         for (index, byte) in into.iter_mut().enumerate() {
             let (word, shift) = self.byte(at, index);
             *byte = (word.load(Ordering::Relaxed) >> shift) as u8;

@@ -2,8 +2,9 @@
 
 use crate::cpu::{CpuState, Partition};
 use crate::owned::Free;
+use crate::recording::Pending;
 use crate::tables::WalkCache;
-use crate::translate::{Translation, Walked, walk};
+use crate::translate::{R, Translation, Walked, walk};
 use crate::{Machine, held};
 use ppc64_arch::addr::{GuestReal, HostReal};
 
@@ -12,7 +13,14 @@ impl<const BROADCAST: bool> Machine<BROADCAST> {
     #[must_use]
     pub fn peek(&self, lpid: u32, at: GuestReal) -> Walked {
         let partition = self.partition(lpid);
-        walk(&self.arena, &mut WalkCache::default(), partition.pate, lpid, at)
+        walk(&self.arena, None, partition.pate, lpid, at)
+    }
+
+    /// Whether some CPU has used the leaf and still has to set R.
+    #[must_use]
+    pub fn owes_reference(&self, leaf: &Translation) -> bool {
+        let concerns = |pending: &Pending| pending.of.cell == leaf.cell && pending.bits & R != 0;
+        self.cpus.iter().any(|cpu| held(cpu).pending.iter().any(concerns))
     }
 
     /// A cached translation or table that the tables in memory do not bear out. While no mutation is under way there must be none, on any CPU that has made up for the
@@ -35,7 +43,7 @@ impl<const BROADCAST: bool> Machine<BROADCAST> {
         state.tables.iter().find_map(|(lpid, at, shift, cached)| {
             let mut fresh = WalkCache::default();
             let Partition { arena, pate, .. } = self.partition(lpid);
-            let _meets_the_tables = walk(arena, &mut fresh, pate, lpid, at);
+            let _meets_the_tables = walk(arena, Some(&mut fresh), pate, lpid, at);
             let now = fresh.iter().find(|known| (known.1, known.2) == (at, shift)).map(|known| known.3);
             (now != Some(cached)).then(|| format!("{cached:x?} of {at} is cached, where the tables say {now:x?}"))
         })

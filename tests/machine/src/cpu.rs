@@ -57,7 +57,7 @@ impl CpuState {
 
     /// Walks, and caches what was found, whatever it permits.
     pub(crate) fn look(&mut self, partition: Partition<'_>, at: GuestReal) -> Option<Translation> {
-        match walk(partition.arena, &mut self.tables, partition.pate, partition.lpid, at) {
+        match walk(partition.arena, Some(&mut self.tables), partition.pate, partition.lpid, at) {
             Walked::Found(found) => {
                 self.tlb.insert(found);
                 Some(found)

@@ -37,6 +37,18 @@ impl Translation {
         HostReal::new(self.leaf & FRAME)
     }
 
+    /// The first guest real address that it maps.
+    #[must_use]
+    pub const fn page(&self) -> GuestReal {
+        GuestReal::new(self.page)
+    }
+
+    /// Whether R is set.
+    #[must_use]
+    pub const fn is_referenced(&self) -> bool {
+        self.leaf & R != 0
+    }
+
     /// The size of its leaf.
     #[must_use]
     pub const fn size(&self) -> LeafSize {
@@ -91,8 +103,9 @@ pub enum Walked {
     Broken(&'static str),
 }
 
-/// Walks from doubleword 0 of a partition table entry, or from the lowest table on the way that `cached` knows; remembers the tables it meets there.
-pub(crate) fn walk(arena: &Arena, cached: &mut WalkCache, pate: u64, lpid: u32, at: GuestReal) -> Walked {
+/// Walks from doubleword 0 of a partition table entry, or from the lowest table on the way that `cached` knows; remembers the tables it meets there. Without one it walks from the root
+/// and leaves no trace.
+pub(crate) fn walk(arena: &Arena, mut cached: Option<&mut WalkCache>, pate: u64, lpid: u32, at: GuestReal) -> Walked {
     if pate >> 63 == 0 {
         return Walked::Absent;
     }
@@ -104,7 +117,8 @@ pub(crate) fn walk(arena: &Arena, cached: &mut WalkCache, pate: u64, lpid: u32, 
         return Walked::Absent;
     }
     let root = TableEntry { base: pate & TABLE, bits: pate & 0x1f };
-    let (mut shift, mut table) = cached.lowest(lpid, at).unwrap_or((tree_bits, root));
+    let (mut shift, mut table) =
+        cached.as_ref().and_then(|cached| cached.lowest(lpid, at)).unwrap_or((tree_bits, root));
     loop {
         if !(5..=16).contains(&table.bits) || shift < table.bits {
             return Walked::Broken("a table of that size cannot be here");
@@ -126,7 +140,9 @@ pub(crate) fn walk(arena: &Arena, cached: &mut WalkCache, pate: u64, lpid: u32, 
             return leaf(entry, cell, lpid, at, shift);
         }
         table = TableEntry { base: entry & TABLE, bits: entry & 0x1f };
-        cached.insert(lpid, at, shift, table);
+        if let Some(cached) = &mut cached {
+            cached.insert(lpid, at, shift, table);
+        }
     }
 }
 
