@@ -25,14 +25,14 @@ impl LeafSize {
 
     /// log2 of the size in bytes.
     #[must_use]
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     pub const fn shift(self) -> u32 {
         self as u32
     }
 
     /// log2 of the size in bytes as interleaving models have it: a huge leaf is two or four pages, so that every page of it can be looked at.
     #[must_use]
-    #[cfg(loom)]
+    #[cfg(any(loom, shuttle))]
     pub const fn shift(self) -> u32 {
         match self {
             Self::Size4K | Self::Size64K => 12,

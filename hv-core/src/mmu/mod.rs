@@ -66,7 +66,7 @@ pub mod discipline;
 pub mod fault;
 pub mod frame;
 pub mod hardware;
-#[cfg(all(test, loom))]
+#[cfg(all(test, any(loom, shuttle)))]
 mod interleavings;
 pub mod ledger;
 mod owed;

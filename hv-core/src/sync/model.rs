@@ -1,17 +1,22 @@
-//! loom's lock under the facade's name. Its atomics are taken as they are.
+//! The lock of loom or shuttle under the facade's name. Their atomics are taken as they are.
 
-/// loom's mutex under the facade's name; poisoning does not exist where a panic aborts.
+#[cfg(loom)]
+use loom::sync::{Mutex, MutexGuard};
+#[cfg(shuttle)]
+use shuttle::sync::{Mutex, MutexGuard};
+
+/// The model's mutex under the facade's name; poisoning does not exist where a panic aborts.
 #[derive(Debug)]
-pub struct Lock<T>(loom::sync::Mutex<T>);
+pub struct Lock<T>(Mutex<T>);
 
 impl<T> Lock<T> {
     /// A lock around `value`.
     pub fn new(value: T) -> Self {
-        Self(loom::sync::Mutex::new(value))
+        Self(Mutex::new(value))
     }
 
     /// Waits for the lock.
-    pub fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         match self.0.lock() {
             Ok(guard) => guard,
             Err(poisoned) => poisoned.into_inner(),
@@ -19,7 +24,7 @@ impl<T> Lock<T> {
     }
 
     /// Takes the lock if nobody has it.
-    pub fn try_lock(&self) -> Option<loom::sync::MutexGuard<'_, T>> {
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.0.try_lock().ok()
     }
 }

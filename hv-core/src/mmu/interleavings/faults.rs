@@ -1,7 +1,8 @@
 //! Faults against faults, and the reclaim that they start.
 
+use super::account::Seat;
 use super::guest::{Outcome, contents, write};
-use super::harness::{Run, Seat};
+use super::harness::Run;
 use super::machine::{IMAGE, PAGE};
 use super::world::{IMAGE_PAGE, SMALL, ZERO_PAGE, touch_all_free};
 use crate::mmu::audit::Audit;

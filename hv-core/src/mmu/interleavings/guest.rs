@@ -1,9 +1,10 @@
 //! What CPUs do in the models: as the guest, through cached translations and storage interrupts, or as the hypervisor on the guest's behalf.
 
-use super::harness::Seat;
+use super::account::Seat;
 use super::machine::Machine;
-use crate::mmu::{Access, AccessError, Frame, Granule, Hardware, Reflect, Resolution, StorageFault};
-use ppc64_arch::addr::{EffAddr, GuestReal, HostReal, LeafSize};
+use crate::mmu::{Access, AccessError, Hardware, Reflect, Resolution, StorageFault};
+use crate::sync::relax;
+use ppc64_arch::addr::{EffAddr, GuestReal, HostReal};
 
 /// How an access ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,33 +37,11 @@ fn guest<const B: bool>(
         let fault = StorageFault { access, ea: EffAddr::new(0), claim: at, table_walk: false, cause: None };
         match seat.fault(&fault) {
             Resolution::Resume => {}
-            Resolution::Wait(_) => loom::thread::yield_now(),
+            Resolution::Wait(_) => relax(),
             Resolution::Reflect(Reflect::NoSlot | Reflect::ReadOnly) => return Outcome::Refused,
             other => panic!("{other:?}"),
         }
     }
-}
-
-/// Lets CPU `cpu` cache what the tables say of `at`, as if the guest had been there before.
-pub fn warm<const B: bool>(seat: &Seat<B>, cpu: usize, at: u64) {
-    let (hardware, root) = (&seat.space().memory().hardware, seat.space().top());
-    for access in [Access::Read, Access::Write] {
-        // An access that would raise an interrupt caches nothing more.
-        let _interrupt = hardware.access(cpu, root, GuestReal::new(at), access, |_, _| ());
-    }
-}
-
-/// Overwrites the frames that this CPU freed last, as their next owner would: whoever still uses one of them makes loom report a race.
-pub fn reuse_what_was_freed<const B: bool>(seat: &Seat<B>) {
-    seat.with_cpu(|space, cpu| {
-        let (memory, Granule::Fixed(granule)) = (space.memory(), space.granule()) else { unreachable!("a setup") };
-        let sizes = [LeafSize::Size4K, LeafSize::Size4K, granule];
-        let frames: Vec<Frame> = sizes.iter().filter_map(|size| cpu.frames.take(&memory.pool, *size)).collect();
-        for mut frame in frames {
-            frame.zero(&memory.hardware);
-            cpu.frames.put(&memory.pool, frame);
-        }
-    });
 }
 
 /// The guest loads the doubleword at `at`.

@@ -3,8 +3,8 @@
 //! The witness of each is a *copy* of the page, made as a migration makes it: once when the log is on, and again whenever a harvest names the page. When everybody has
 //! stopped and the last harvest is done, copy and page have to be equal: a store that no harvest named makes them differ.
 
+use super::account::Seat;
 use super::guest::{Outcome, store};
-use super::harness::Seat;
 use super::machine::PAGE;
 use super::pair::{Mutation, NOTHING, Raced, page, pairs};
 use super::scene::{OLD, Scene, put};
@@ -78,7 +78,7 @@ const STOP: Mutation = Mutation {
     ready: start,
     act: |seat, scene| {
         seat.with_cpu(|space, cpu| space.stop_log(cpu, GuestReal::new(scene.base()))).expect("a log");
-        super::guest::reuse_what_was_freed(seat);
+        super::prepare::reuse_what_was_freed(seat);
         0
     },
     check: |seat, scene, _, _| {

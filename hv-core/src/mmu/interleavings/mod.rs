@@ -1,7 +1,8 @@
-//! The real memory core under loom: every order of two CPUs at one guest, with a stated bound on preemptions.
+//! The real memory core under loom: every order of two CPUs at one guest, with a stated bound on preemptions; and under shuttle, where three CPUs do many things in random
+//! orders.
 //!
-//! The machine is as small as it can be: tables of two entries, two levels, a huge leaf is two pages, and host memory is a handful of frames that loom
-//! watches, so that a frame that is freed too early shows itself as a data race. Each CPU keeps what it has translated until a flush takes it away, so that a flush that is
+//! The machine is as small as it can be: tables of two entries, two levels, a huge leaf is two pages, and host memory is a handful of frames that are
+//! watched, so that a frame that is freed too early shows itself as a data race. Each CPU keeps what it has translated until a flush takes it away, so that a flush that is
 //! missing shows itself as well. Run with
 //! `RUSTFLAGS="--cfg loom" cargo test -p hv-core --no-default-features --features mmu --release interleavings`; with `-- --nocapture` each test prints how many orders it
 //! went through.
@@ -12,6 +13,8 @@
 //!   harness   two CPUs in every order; then the books, and everything freed once
 //!   guest     what a CPU does: loads, stores, fetches, the hypervisor's reads and writes
 //!   scene     what stands at two neighbouring pages before they meet
+//!   account   what has to add up when a run ends
+//!   prepare   what makes a stale translation or a frame freed too early show itself
 //!   pair      a racer against a mutation, and what has to hold whichever they are
 //! ```
 //!
@@ -22,18 +25,34 @@
 //! | `slots` | faults and slots that come, go, change | sequence, pin, grace; the flush after a downgrade |
 //! | `log` | faults and the dirty log | mark after swap; harvest takes, then protects, flushes, waits |
 //! | `turns` | mutations and mutations | the lock |
+//! | `storm` | all of it, many steps, random orders (`--cfg shuttle`) | what loads see, the log, books, frames |
 //! | `residency` | CPUs that enter the guest and flushes that do not reach them | the version, inside and out |
 
+mod account;
+#[cfg(loom)]
 mod faults;
 mod guest;
+#[cfg(loom)]
 mod harness;
+#[cfg(loom)]
 mod log;
 mod machine;
+#[cfg(loom)]
 mod pages;
+#[cfg(loom)]
 mod pair;
+#[cfg(loom)]
+mod prepare;
+#[cfg(loom)]
 mod races;
+#[cfg(loom)]
 mod residency;
+#[cfg(loom)]
 mod scene;
+#[cfg(loom)]
 mod slots;
+#[cfg(shuttle)]
+mod storm;
+#[cfg(loom)]
 mod turns;
 mod world;

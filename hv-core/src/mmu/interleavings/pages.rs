@@ -1,9 +1,9 @@
 //! Faults and the hypervisor's accesses against what is done to pages, leaves and tables. At most two preemptions.
 
-use super::guest::warm;
-use super::harness::Seat;
+use super::account::Seat;
 use super::machine::PAGE;
 use super::pair::{After, Mutation, NOTHING, RACER, Raced, pairs};
+use super::prepare::warm;
 use super::scene::Scene;
 use super::world::Setup;
 use crate::mmu::audit::Audit;
@@ -61,7 +61,7 @@ const AGE: Mutation = Mutation {
         age(seat, scene.page(), scene.page() + PAGE);
     },
     act: |seat, scene| age(seat, scene.page(), scene.page() + PAGE),
-    check: used_is_young,
+    unseen: used_is_young,
     ..NOTHING
 };
 
@@ -116,7 +116,7 @@ const PROMOTE: Mutation = Mutation {
 const PROMOTE_BY_COPY: Mutation = Mutation {
     act: |seat, scene| {
         promote(seat, scene);
-        super::guest::reuse_what_was_freed(seat);
+        super::prepare::reuse_what_was_freed(seat);
         0
     },
     check: |seat, scene, _, _| {
@@ -129,7 +129,7 @@ const PROMOTE_BY_COPY: Mutation = Mutation {
 const PRUNE: Mutation = Mutation {
     act: |seat, _| {
         let pruned = seat.with_cpu(|space, cpu| space.prune(cpu));
-        super::guest::reuse_what_was_freed(seat);
+        super::prepare::reuse_what_was_freed(seat);
         pruned
     },
     check: |seat, scene, raced, pruned| {

@@ -12,8 +12,10 @@
 //!
 //! The racer asks whether the mutation has returned before it begins. If it has, what the mutation promises has to hold for this very access; if not, either answer will do.
 
-use super::guest::{Outcome, contents, read, reuse_what_was_freed, warm};
-use super::harness::{Run, Seat};
+use super::account::Seat;
+use super::guest::{Outcome, contents, read};
+use super::harness::Run;
+use super::prepare::{reuse_what_was_freed, warm};
 use super::scene::{NEW, Racer, Scene};
 use super::world::Setup;
 
@@ -70,6 +72,8 @@ pub struct Mutation {
     pub after: (After, After),
     /// Which accesses are refused.
     pub refused: Refused,
+    /// What holds before anybody looks at the pages again, which counts as use.
+    pub unseen: fn(&Seat, Scene, Raced, u64),
     /// What else holds.
     pub check: fn(&Seat, Scene, Raced, u64),
 }
@@ -81,6 +85,7 @@ pub const NOTHING: Mutation = Mutation {
     act: |_, _| 0,
     after: (After::Kept, After::Kept),
     refused: Refused::Never,
+    unseen: |_, _, _, _| {},
     check: |_, _, _, _| {},
 };
 
@@ -108,6 +113,7 @@ pub fn pair(preemptions: usize, scene: Scene, racer: Racer, mutation: Mutation) 
         },
         check: move |seat: &Seat, witness, raced| {
             check_refusal(raced, mutation.refused);
+            (mutation.unseen)(seat, scene, raced, witness);
             check_contents(seat, scene, raced, mutation.after);
             (mutation.check)(seat, scene, raced, witness);
         },

@@ -2,9 +2,11 @@
 //!
 //! Whatever the order: each store is in memory, each load saw what was there before or what the other one stored, and what was stored is in the log.
 
-use super::guest::{Outcome, contents, warm};
-use super::harness::{Run, Seat};
+use super::account::Seat;
+use super::guest::{Outcome, contents};
+use super::harness::Run;
 use super::log::{harvest, start};
+use super::prepare::warm;
 use super::scene::{NEW, Racer, Scene};
 
 /// Where the second racer is.

@@ -3,9 +3,11 @@
 //! The racer enters the guest for each access and leaves it again, with what it cached on an earlier visit. A flush elsewhere has to find it outside and have it flush when it
 //! enters next, or find it inside and wait.
 
-use super::guest::{Outcome, contents, load, read, reuse_what_was_freed, store, warm};
-use super::harness::{Run, Seat};
+use super::account::Seat;
+use super::guest::{Outcome, contents, load, read, store};
+use super::harness::Run;
 use super::machine::PAGE;
+use super::prepare::{reuse_what_was_freed, warm};
 use super::scene::{NEW, OLD, Scene};
 use crate::mmu::residency::Residency;
 use crate::sync::{AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! What stands at two neighbouring pages before two CPUs meet there.
 
+use super::account::Seat;
 use super::guest::{Outcome, contents, fetch, load, read, store, write};
-use super::harness::Seat;
 use super::machine::{IMAGE, PAGE};
 use super::world::{HUGE, IMAGE_PAGE, SMALL, Setup, ZERO_PAGE};
 use crate::mmu::audit::Audit;

@@ -1,9 +1,10 @@
 //! Faults and the hypervisor's accesses against slots that come, go, change their length or their rights. At most two preemptions.
 
-use super::guest::{Outcome, store, warm};
-use super::harness::Seat;
+use super::account::Seat;
+use super::guest::{Outcome, store};
 use super::machine::{BASE, IMAGE_FRAMES, PAGE};
 use super::pair::{After, Mutation, NOTHING, RACER, Raced, Refused, page, pairs};
+use super::prepare::warm;
 use super::scene::{NEW, Scene};
 use super::world::{IMAGE_PAGE, Setup, ZERO_PAGE, slot};
 use crate::mmu::{Access, Hardware};

@@ -1,15 +1,17 @@
 //! Mutations against mutations: the lock lets one go first, and what it leaves is what the other one finds. At most two preemptions.
 
-use super::guest::{contents, warm};
-use super::harness::{Run, Seat};
+use super::account::Seat;
+use super::guest::contents;
+use super::harness::Run;
 use super::log::{harvest, start};
 use super::machine::PAGE;
+use super::prepare::warm;
 use super::scene::{BESIDE, OLD, Scene, put};
 use crate::mmu::audit::Audit;
 use crate::mmu::{Cpu, Space};
 use ppc64_arch::addr::GuestReal;
 
-type Guest = Space<'static, super::machine::Model>;
+type Guest = Space<'static, super::machine::Machine<true>>;
 
 /// Every order of two mutations; neither page may lose its contents.
 fn turns(scene: Scene, first: fn(&Guest, &mut Cpu), second: fn(&Guest, &mut Cpu)) {

@@ -1,6 +1,6 @@
-//! Host memory whose every wrong access loom finds.
+//! Host memory that tells when it is accessed wrongly.
 //!
-//! Contents are plain bytes, read and written in the order in which the model runs. Whether that order was enforced is what two cells per frame tell:
+//! Contents are plain bytes, read and written in the order in which the model runs. Whether that order was enforced is what two watches per frame tell:
 //!
 //! ```text
 //!   access                                      `owner`      `steady`
@@ -13,15 +13,15 @@
 //!
 //! So loads and stores of guests may run against each other, nothing may run against a frame that changes hands, and no store may run against a copy.
 
+use super::watch::Watch;
 use crate::sync::{AtomicU64, Ordering};
 use core::ops::Range;
-use loom::cell::UnsafeCell;
 use ppc64_arch::addr::{HostReal, LeafSize};
 
 /// Where host memory begins.
 pub const BASE: u64 = 0x20_0000;
-/// Frames of 4 KiB.
-pub const FRAMES: u64 = 16;
+/// Frames of 4 KiB. Under shuttle each CPU keeps as many at hand as on real machines.
+pub const FRAMES: u64 = if cfg!(loom) { 16 } else { 512 };
 /// The first of them hold the image.
 pub const IMAGE_FRAMES: u64 = 2;
 /// Doublewords of a frame that is a table, a log's directory or its bitmap.
@@ -32,8 +32,8 @@ pub const PAGE: u64 = LeafSize::Size4K.bytes();
 /// One frame.
 struct Page {
     words: [AtomicU64; WORDS],
-    owner: UnsafeCell<()>,
-    steady: UnsafeCell<()>,
+    owner: Watch,
+    steady: Watch,
 }
 
 /// All frames.
@@ -47,8 +47,8 @@ impl Frames {
     pub fn new(image: [u64; IMAGE_FRAMES as usize]) -> Self {
         let page = |_| Page {
             words: core::array::from_fn(|_| AtomicU64::new(u64::MAX)),
-            owner: UnsafeCell::new(()),
-            steady: UnsafeCell::new(()),
+            owner: Watch::new(),
+            steady: Watch::new(),
         };
         let mut contents = vec![0xdd; (FRAMES * PAGE) as usize];
         for (page, word) in contents.chunks_mut(PAGE as usize).zip(image) {
@@ -67,17 +67,17 @@ impl Frames {
         unsafe { (&mut *self.contents.get())[(range.start - BASE) as usize..(range.end - BASE) as usize].as_mut_ptr() }
     }
 
-    /// The doublewords of a table. Whoever follows a link to it has to see it zeroed: loom finds a race if the link did not order that.
+    /// The doublewords of a table. Whoever follows a link to it has to see it zeroed: a watch finds a race if the link did not order that.
     pub fn words(&self, at: HostReal, count: usize) -> &[AtomicU64] {
         let [page] = self.pages(at.raw()..at.raw() + 1) else { unreachable!("one page") };
-        page.owner.with(|_| ());
+        page.owner.shared();
         &page.words[..count]
     }
 
     /// For its owner alone: zeroed or filled.
     pub fn own(&self, at: HostReal, bytes: u64) -> *mut u8 {
         let range = at.raw()..at.raw() + bytes;
-        self.pages(range.clone()).iter().for_each(|page| page.owner.with_mut(|_| ()));
+        self.pages(range.clone()).iter().for_each(|page| page.owner.exclusive());
         self.start(&range)
     }
 
@@ -85,9 +85,9 @@ impl Frames {
     pub fn still(&self, at: HostReal, bytes: u64) -> *const u8 {
         let range = at.raw()..at.raw() + bytes;
         for page in self.pages(range.clone()) {
-            page.owner.with(|_| ());
+            page.owner.shared();
             if !is_image(range.start) {
-                page.steady.with_mut(|_| ());
+                page.steady.exclusive();
             }
         }
         self.start(&range)
@@ -96,7 +96,7 @@ impl Frames {
     /// A load by the guest, or for it.
     pub fn load(&self, at: HostReal, bytes: u64) -> *const u8 {
         let range = at.raw()..at.raw() + bytes;
-        self.pages(range.clone()).iter().for_each(|page| page.owner.with(|_| ()));
+        self.pages(range.clone()).iter().for_each(|page| page.owner.shared());
         self.start(&range)
     }
 
@@ -105,8 +105,8 @@ impl Frames {
         let range = at.raw()..at.raw() + bytes;
         assert!(!is_image(range.start), "a store to the image");
         for page in self.pages(range.clone()) {
-            page.owner.with(|_| ());
-            page.steady.with(|_| ());
+            page.owner.shared();
+            page.steady.shared();
         }
         self.start(&range)
     }

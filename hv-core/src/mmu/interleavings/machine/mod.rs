@@ -2,11 +2,14 @@
 
 mod frames;
 mod translations;
+mod watch;
 
 pub use frames::{BASE, FRAMES, IMAGE_FRAMES, PAGE};
 
 use crate::mmu::{Flush, Hardware};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::AtomicU64;
+#[cfg(loom)]
+use crate::sync::Ordering;
 use core::cell::Cell;
 use frames::Frames;
 use ppc64_arch::addr::{HostReal, LeafSize};
@@ -25,13 +28,16 @@ pub struct Machine<const BROADCAST: bool> {
     frames: Frames,
     translations: Translations,
     sets_reference: bool,
+    #[cfg(loom)]
     over: AtomicU64,
 }
 
-/// The machine of most models.
-pub type Model = Machine<true>;
+#[cfg(loom)]
+use loom::thread_local;
+#[cfg(shuttle)]
+use shuttle::thread_local;
 
-loom::thread_local! {
+thread_local! {
     /// The number of the CPU that this thread of the model is.
     static CPU: Cell<usize> = Cell::new(0);
 }
@@ -41,7 +47,7 @@ pub fn be_cpu(cpu: usize) {
     CPU.with(|number| number.set(cpu));
 }
 
-// SAFETY: 1. What the frames hold is accessed through loom's cells, which find every race; a model runs on one thread of the host.
+// SAFETY: 1. What the frames hold is accessed under watches, which find every race; a model runs on one thread of the host.
 unsafe impl<const B: bool> Sync for Machine<B> {}
 // SAFETY: 1. As above.
 unsafe impl<const B: bool> Send for Machine<B> {}
@@ -49,10 +55,17 @@ unsafe impl<const B: bool> Send for Machine<B> {}
 impl<const B: bool> Machine<B> {
     /// Its memory, the image in it; hardware that sets R by itself, or that raises an interrupt where it is missing.
     pub fn new(sets_reference: bool) -> Self {
-        Self { frames: Frames::new(IMAGE), translations: Translations::new(), sets_reference, over: AtomicU64::new(0) }
+        Self {
+            frames: Frames::new(IMAGE),
+            translations: Translations::new(),
+            sets_reference,
+            #[cfg(loom)]
+            over: AtomicU64::new(0),
+        }
     }
 }
 
+#[cfg(loom)]
 impl<const B: bool> Machine<B> {
     /// Tells the other CPU that the mutation has returned.
     pub fn say_that_it_is_over(&self) {

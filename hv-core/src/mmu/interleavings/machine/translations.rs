@@ -135,6 +135,38 @@ impl<const B: bool> Machine<B> {
         Some(work(self, HostReal::new(known.page(at.raw()) + at.offset_in(LeafSize::Size4K))))
     }
 
+    /// When nothing is on its way, whatever a CPU has cached is what the tables say: no flush is owed. Rights may have been added since.
+    pub fn check_what_is_cached(&self, root: (HostReal, &'static Level)) {
+        for cache in &self.translations.cpus {
+            let cache = cache.lock();
+            for known in &cache.leaves {
+                let (entry, level) = self.entry(root, known.from);
+                let Entry::Leaf(leaf) = entry else { panic!("{known:x?} is cached, the tables say {entry:x?}") };
+                assert_eq!((leaf.frame(), level.leaf), (known.leaf.frame(), Some(known.size)), "cached: {known:x?}");
+                assert!(leaf.rights().contains(known.leaf.rights()), "cached: {known:x?}");
+            }
+            for (from, base, _) in &cache.tables {
+                let entry = load(&self.frames.words(root.0, root.1.entries())[root.1.index(*from)]);
+                assert!(
+                    matches!(entry, Entry::Table(table) if table.base() == *base),
+                    "a table that has gone is cached"
+                );
+            }
+        }
+    }
+
+    /// The entry that the tables have for `at`, and its level.
+    fn entry(&self, (mut base, mut level): (HostReal, &'static Level), at: u64) -> (Entry, &'static Level) {
+        loop {
+            match load(&self.frames.words(base, level.entries())[level.index(at)]) {
+                Entry::Table(table) => {
+                    (base, level) = (table.base(), level.below(table.bits()).expect("a table of a size that is there"));
+                }
+                entry => return (entry, level),
+            }
+        }
+    }
+
     /// Walks as hardware does: from what is cached of tables, setting R and C of a leaf that permits the access.
     fn walk(
         &self,
