@@ -48,6 +48,8 @@ impl Program {
         command.stdout(File::create(said.path())?).stderr(Stdio::null());
         // loom's threads have small stacks: a backtrace overflows them, and the test that found something hangs.
         command.env("RUST_BACKTRACE", "0");
+        // What is tried at random is the same for every mutant, and none leaves something behind for the next.
+        command.env("PROPTEST_RNG_SEED", "1").env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true");
         let mut child =
             proc::spawn_bound(&mut command).with_context(|| format!("cannot start {}", self.file.display()))?;
         loop {
