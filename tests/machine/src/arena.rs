@@ -3,6 +3,9 @@
 use hv_core::sync::{AtomicU64, Ordering};
 use ppc64_arch::addr::HostReal;
 
+/// Doublewords after which rubbish repeats.
+const RUBBISH: usize = 8192;
+
 /// A stretch of host memory.
 #[derive(Debug)]
 pub struct Arena {
@@ -15,12 +18,13 @@ impl Arena {
     /// rubbish: whoever needs zeros has to make them.
     #[must_use]
     pub fn new(base: HostReal, bytes: u64, quiet: u64) -> Self {
-        let arena = Self { base, words: zeros((bytes / 8) as usize) };
-        for index in quiet / 8..bytes / 8 {
-            let rubbish = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63;
-            arena.words[index as usize].store(rubbish, Ordering::Relaxed);
+        let mut words = zeros((bytes / 8) as usize);
+        let rubbish: [u64; RUBBISH] =
+            std::array::from_fn(|index| (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63);
+        for piece in words[(quiet / 8) as usize..].chunks_mut(RUBBISH) {
+            piece.copy_from_slice(&rubbish[..piece.len()]);
         }
-        arena
+        Self { base, words: into_atomics(words) }
     }
 
     /// The first address behind it.
@@ -113,8 +117,11 @@ impl Arena {
 }
 
 /// Zeros that the test's own operating system makes when they are touched.
-fn zeros(count: usize) -> Box<[AtomicU64]> {
-    let words: Box<[u64]> = vec![0; count].into_boxed_slice();
+fn zeros(count: usize) -> Box<[u64]> {
+    vec![0; count].into_boxed_slice()
+}
+
+fn into_atomics(words: Box<[u64]>) -> Box<[AtomicU64]> {
     // SAFETY: 1. An AtomicU64 has the size, the alignment and the values of a u64 where u64 is aligned to 8 bytes, as on every host of 64 bits. 2. The box is owned.
     unsafe { Box::from_raw(Box::into_raw(words) as *mut [AtomicU64]) }
 }

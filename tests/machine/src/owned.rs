@@ -1,6 +1,6 @@
 //! A machine with its frame pool, given back when it is no longer needed: for tests that make thousands.
 
-use crate::{ARENA_BASE, Machine};
+use crate::{ARENA_BASE, Arena, Machine};
 use hv_core::mmu::frame::Block;
 use hv_core::mmu::{Frame, FramePool, Memory};
 use ppc64_arch::addr::{HostReal, LeafSize};
@@ -72,7 +72,7 @@ pub struct Free {
 }
 
 impl Free {
-    /// The free frames of a pool, each filled with `poison`. Frames that CPUs keep at hand are not among them.
+    /// The free frames of a pool, each filled with `poison` if it has been used since the last time. Frames that CPUs keep at hand are not among them.
     #[must_use]
     pub fn of<const BROADCAST: bool>(memory: &Memory<Machine<BROADCAST>>, poison: u64) -> Self {
         let sizes = [LeafSize::Size2M, LeafSize::Size64K, LeafSize::Size4K];
@@ -80,7 +80,8 @@ impl Free {
             sizes.into_iter().flat_map(|size| std::iter::from_fn(move || memory.pool.take(size))).collect();
         let mut frames: Vec<_> = taken.iter().map(|frame| (frame.at().raw(), frame.size().bytes())).collect();
         for (at, bytes) in &frames {
-            memory.hardware.arena().fill(HostReal::new(*at), *bytes, poison);
+            let pages = (*at..at + bytes).step_by(LeafSize::Size4K.bytes() as usize);
+            pages.for_each(|page| fill_page(memory.hardware.arena(), HostReal::new(page), poison));
         }
         memory.pool.put_all(taken.into_iter());
         frames.sort_unstable();
@@ -98,5 +99,13 @@ impl Free {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.frames.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+/// Fills a page, unless its ends say that it is filled still.
+fn fill_page(arena: &Arena, page: HostReal, poison: u64) {
+    let bytes = LeafSize::Size4K.bytes();
+    if arena.read_u64(page) != poison || arena.read_u64(HostReal::new(page.raw() + bytes - 8)) != poison {
+        arena.fill(page, bytes, poison);
     }
 }

@@ -1,8 +1,9 @@
 //! What the images of the guests hold: each doubleword follows from where it stands.
 
-use hv_core::sync::Ordering;
-use machine::{ARENA_BASE, Arena};
+use hv_core::mmu::Hardware;
+use machine::{ARENA_BASE, Machine};
 use ppc64_arch::addr::HostReal;
+use std::sync::LazyLock;
 
 /// Bytes at the head of the arena that images lie in. They all share them.
 pub const BYTES: u64 = 4 << 20;
@@ -22,17 +23,18 @@ pub const fn word(index: u64) -> u64 {
     (index >> 9) * 0x0101_0000_0001 + (index & 7) + 0x80
 }
 
-/// Writes all of them.
-pub fn write(arena: &Arena) {
-    for (index, cell) in (0..).zip(arena.words(ARENA_BASE, (BYTES / 8) as usize)) {
-        cell.store(word(index), Ordering::Relaxed);
-    }
+/// The whole area.
+static AREA: LazyLock<Vec<u8>> = LazyLock::new(|| (0..BYTES / 8).flat_map(|index| word(index).to_le_bytes()).collect());
+
+/// Writes it.
+pub fn write<const BROADCAST: bool>(hardware: &Machine<BROADCAST>) {
+    // SAFETY: 1. The area lies in the arena, where nothing runs yet.
+    unsafe { hardware.bytes_mut(ARENA_BASE, BYTES as usize) }.copy_from_slice(&AREA);
 }
 
-/// Whether all of them still stand there.
+/// Whether it stands there still.
 #[must_use]
-pub fn is_whole(arena: &Arena) -> bool {
-    (0..)
-        .zip(arena.words(ARENA_BASE, (BYTES / 8) as usize))
-        .all(|(index, cell)| cell.load(Ordering::Relaxed) == word(index))
+pub fn is_whole<const BROADCAST: bool>(hardware: &Machine<BROADCAST>) -> bool {
+    // SAFETY: 1. The area lies in the arena, where nothing runs any more.
+    unsafe { hardware.bytes(ARENA_BASE, BYTES as usize) == AREA.as_slice() }
 }

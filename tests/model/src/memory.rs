@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 /// Bytes of a page.
 pub const PAGE: u64 = 0x1000;
+/// What the tree translates.
+pub const ADDRESSES: u64 = 1 << 52;
 
 /// What a slot is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

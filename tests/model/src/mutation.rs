@@ -1,14 +1,11 @@
 //! Slots, and taking pages out.
 
 use crate::log::UNIT;
-use crate::memory::{Material, PAGE, Slot};
+use crate::memory::{ADDRESSES, Material, PAGE, Slot};
 use crate::world::{World, spec};
 use hv_core::mmu::slot::MAX_SLOTS;
 use hv_core::mmu::{Granule, SlotError};
 use ppc64_arch::addr::{GuestReal, LeafSize};
-
-/// What the tree translates.
-const ADDRESSES: u64 = 1 << 52;
 
 impl<const BROADCAST: bool> World<'_, '_, BROADCAST> {
     pub(crate) fn add_slot(&mut self, cpu: usize, base: u64, bytes: u64, material: Material, read_only: bool) {

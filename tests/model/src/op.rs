@@ -86,7 +86,7 @@ impl Op {
         match kind {
             0..48 => Self::Store { cpu, at, bytes, seed },
             48..80 => Self::Load { cpu, at, bytes },
-            80..92 if many >> 14 == 3 => Self::Sweep { cpu, at: at & !(2 * MIB - 1), pages: PAGES_PER_REGION, seed },
+            80..92 if many >> 15 == 1 => Self::Sweep { cpu, at: at & !(2 * MIB - 1), pages: PAGES_PER_REGION, seed },
             80..92 => Self::Sweep { cpu, at: at & !7, pages: 1 + u64::from(many) % 64, seed },
             92..98 => Self::Noise { cpu, at: at & !(PAGE - 1), seed },
             98..106 => Self::Fetch { cpu, at },

@@ -1,6 +1,6 @@
 //! What changes how memory is mapped, and nothing that the guest can see.
 
-use crate::memory::PAGE;
+use crate::memory::{ADDRESSES, PAGE};
 use crate::world::{LPID, World};
 use hv_core::mmu::audit::Audit;
 use hv_core::mmu::{PromoteError, SplitError};
@@ -70,10 +70,10 @@ impl<const BROADCAST: bool> World<'_, '_, BROADCAST> {
         }
     }
 
-    /// The leaves that map any byte of a range of the guest's first 16 MiB.
+    /// The leaves that map any byte of a range's pages.
     fn leaves(&self, from: u64, to: u64) -> Vec<Translation> {
         let (mut at, mut leaves) = (from & !(PAGE - 1), vec![]);
-        while at < to.min(16 << 20) {
+        while at < to.min(ADDRESSES) {
             let leaf = self.leaf(at);
             at = leaf.map_or(at + PAGE, |leaf| leaf.page().raw() + leaf.size().bytes());
             leaves.extend(leaf);

@@ -91,13 +91,13 @@ fn run_on<const BROADCAST: bool>(setup: &Setup, ops: impl IntoIterator<Item = Op
         (memory.given(), 0),
         "frames are lost, or freed twice"
     );
-    assert!(image::is_whole(memory.hardware.arena()), "an image was written to");
+    assert!(image::is_whole(&memory.hardware), "an image was written to");
     tally
 }
 
 fn machine<const BROADCAST: bool>(setup: &Setup) -> Owned<BROADCAST> {
-    let hardware = Machine::build(image::BYTES + setup.pool, setup.cpus, image::BYTES);
-    image::write(hardware.arena());
+    let hardware = Machine::<BROADCAST>::build(image::BYTES + setup.pool, setup.cpus, image::BYTES);
+    image::write(&hardware);
     hardware.set_recording(setup.recording);
     if setup.speculates {
         hardware.speculate();
