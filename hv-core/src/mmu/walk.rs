@@ -12,7 +12,7 @@ use ppc64_arch::radix::{Entry, Level};
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     cell: &'a AtomicU64,
-    table: &'a [AtomicU64],
+    table: HostReal,
     /// The level of the table that it stands in.
     pub level: &'static Level,
 }
@@ -30,29 +30,14 @@ impl<'a> Place<'a> {
         at: GuestReal,
     ) -> Self {
         // SAFETY: 1. The caller vouches for the table.
-        let table = unsafe { hardware.entries(table, level.entries()) };
-        Self { cell: &table[level.index(at.raw())], table, level }
+        let entries = unsafe { hardware.entries(table, level.entries()) };
+        Self { cell: &entries[level.index(at.raw())], table, level }
     }
 
-    /// The other entries of the aligned group of `many` in this table that holds `at`'s, which this is: each with the address of its first
-    /// byte, and what stands there.
-    pub fn neighbours(self, at: GuestReal, many: usize) -> impl Iterator<Item = (GuestReal, Seen<'a>)> {
-        let (span, own) = (self.level.entry_span(), self.level.index(at.raw()));
-        let many = many.min(self.table.len());
-        let first = own & !(many - 1);
-        let base = (at.raw() & !(span - 1)).wrapping_sub((own - first) as u64 * span);
-        let group = self.table[first..first + many].iter().enumerate();
-        group
-            .filter(move |(index, _)| first + index != own)
-            .map(move |(index, cell)| (GuestReal::new(base + index as u64 * span), Self { cell, ..self }.look()))
-    }
-
-    /// Up to `many` entries of this table behind `at`'s, which this is: each with the address of its first byte, and what stands there when it is come to.
-    pub fn following(self, at: GuestReal, many: usize) -> impl Iterator<Item = (GuestReal, Seen<'a>)> {
-        let (span, first) = (self.level.entry_span(), self.level.index(at.raw()) + 1);
-        let base = (at.raw() & !(span - 1)).wrapping_add(span);
-        let cells = self.table[first..].iter().take(many).enumerate();
-        cells.map(move |(index, cell)| (GuestReal::new(base + index as u64 * span), Self { cell, ..self }.look()))
+    /// The entries beside it.
+    pub fn siblings<H: Hardware>(self, hardware: &'a H) -> Siblings<'a> {
+        // SAFETY: 1. Whoever made the place vouched for its table.
+        Siblings { entries: unsafe { hardware.entries(self.table, self.level.entries()) }, place: self }
     }
 
     /// What stands there now.
@@ -82,6 +67,40 @@ impl<'a> Place<'a> {
     #[inline]
     pub(super) fn replace(self, to: Entry) -> Entry {
         Entry::decode(u64::from_be(self.cell.swap(to.encode().to_be(), Ordering::AcqRel)))
+    }
+}
+
+/// The entries of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Siblings<'a> {
+    entries: &'a [AtomicU64],
+    /// One of them.
+    place: Place<'a>,
+}
+
+impl<'a> Siblings<'a> {
+    /// The other entries of the aligned group of `many` that holds `at`'s: each with the address of its first byte, and what stands there.
+    pub fn around(self, at: GuestReal, many: usize) -> impl Iterator<Item = (GuestReal, Seen<'a>)> {
+        let (span, own) = (self.place.level.entry_span(), self.place.level.index(at.raw()));
+        let many = many.min(self.entries.len());
+        let first = own & !(many - 1);
+        let base = (at.raw() & !(span - 1)).wrapping_sub((own - first) as u64 * span);
+        let group = self.entries[first..first + many].iter().enumerate();
+        group
+            .filter(move |(index, _)| first + index != own)
+            .map(move |(index, cell)| (GuestReal::new(base + index as u64 * span), self.at(cell).look()))
+    }
+
+    /// Up to `many` entries behind `at`'s: each with the address of its first byte, and what stands there when it is come to.
+    pub fn behind(self, at: GuestReal, many: usize) -> impl Iterator<Item = (GuestReal, Seen<'a>)> {
+        let (span, first) = (self.place.level.entry_span(), self.place.level.index(at.raw()) + 1);
+        let base = (at.raw() & !(span - 1)).wrapping_add(span);
+        let cells = self.entries[first..].iter().take(many).enumerate();
+        cells.map(move |(index, cell)| (GuestReal::new(base + index as u64 * span), self.at(cell).look()))
+    }
+
+    const fn at(self, cell: &'a AtomicU64) -> Place<'a> {
+        Place { cell, ..self.place }
     }
 }
 

@@ -59,7 +59,9 @@ impl Level {
     #[must_use]
     #[inline]
     pub fn below(&self, bits: u32) -> Option<&'static Level> {
-        self.below.iter().copied().find(|level| level.bits == bits)
+        // Most trees have one kind of table below: the first look is worth a comparison of its own.
+        let (first, others) = self.below.split_first()?;
+        if first.bits == bits { Some(first) } else { others.iter().copied().find(|level| level.bits == bits) }
     }
 
     /// The address space that a tree rooted here translates, in bits.

@@ -157,7 +157,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
                 page.into_entry();
                 self.cpu.stats.made.add(made, size);
                 match made {
-                    Made::Shared => self.share_around(seen.place, size),
+                    Made::Shared => self.share_around(seen.place),
                     Made::Zero | Made::Copied if size == LeafSize::Size4K => self.go_ahead(seen.place),
                     Made::Zero | Made::Copied => {}
                 }
@@ -170,9 +170,9 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Maps the neighbours of an image page that was just mapped: they need no frame and no copy, only an entry, while a fault of their own costs an exit. Entries that
     /// hold anything already are left alone, and a race that is lost is somebody else's page.
     #[cold]
-    fn share_around(&mut self, place: Place<'w>, size: LeafSize) {
-        for neighbour in place.neighbours(self.request.at, AROUND) {
-            let (at, seen) = neighbour;
+    fn share_around(&mut self, place: Place<'w>) {
+        let Some(size) = place.level.leaf else { return };
+        for (at, seen) in place.siblings(&self.space.memory().hardware).around(self.request.at, AROUND) {
             if !is_empty(seen.entry) {
                 continue;
             }
@@ -190,8 +190,8 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     fn go_ahead(&mut self, place: Place<'w>) {
         let ahead = self.cpu.stream.ahead(self.request.at);
         if ahead != 0 {
-            let made =
-                place.following(self.request.at, ahead as usize).take_while(|next| self.make_ahead(*next)).count();
+            let behind = place.siblings(&self.space.memory().hardware).behind(self.request.at, ahead as usize);
+            let made = behind.take_while(|next| self.make_ahead(*next)).count();
             self.cpu.stream.made(made as u32);
         }
     }

@@ -63,16 +63,20 @@ impl Block {
 
     /// Marks `count` pages from `page` free; false, and nothing changed, if one of them is already.
     fn put(&mut self, page: u32, count: u32) -> bool {
-        let clash = (page..page + count).any(|p| self.free[(p / 64) as usize] >> (p % 64) & 1 != 0);
-        if clash {
+        if words(page, count).any(|(word, bits)| self.free[word] & bits != 0) {
             return false;
         }
-        for p in page..page + count {
-            self.free[(p / 64) as usize] |= 1 << (p % 64);
-        }
+        words(page, count).for_each(|(word, bits)| self.free[word] |= bits);
         self.free_pages += count;
         true
     }
+}
+
+/// The words that `count` pages from `page` on (a power of two, `page` a multiple of it) have their bits in, and which.
+fn words(page: u32, count: u32) -> impl Iterator<Item = (usize, u64)> {
+    let bits = u64::MAX >> (64 - count.min(64)) << (page % 64);
+    let first = (page / 64) as usize;
+    (first..first + count.div_ceil(64) as usize).map(move |word| (word, bits))
 }
 
 impl Default for Block {
