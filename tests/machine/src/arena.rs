@@ -1,8 +1,14 @@
 //! Host memory as words that may be accessed by several threads at once.
 
+use crate::held;
 use hv_core::sync::{AtomicU64, Ordering};
 use ppc64_arch::addr::HostReal;
+use std::sync::Mutex;
 
+/// The memory of the arena that was dropped last.
+static SPARE: Mutex<Option<Box<[u64]>>> = Mutex::new(None);
+/// The largest that is kept, in doublewords: 64 MiB.
+const KEPT: usize = (64 << 20) / 8;
 /// Doublewords after which rubbish repeats.
 const RUBBISH: usize = 8192;
 
@@ -18,12 +24,8 @@ impl Arena {
     /// rubbish: whoever needs zeros has to make them.
     #[must_use]
     pub fn new(base: HostReal, bytes: u64, quiet: u64) -> Self {
-        let mut words = zeros((bytes / 8) as usize);
-        let rubbish: [u64; RUBBISH] =
-            std::array::from_fn(|index| (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63);
-        for piece in words[(quiet / 8) as usize..].chunks_mut(RUBBISH) {
-            piece.copy_from_slice(&rubbish[..piece.len()]);
-        }
+        let (count, quiet) = ((bytes / 8) as usize, (quiet / 8) as usize);
+        let words = spare(count, quiet).unwrap_or_else(|| fresh(count, quiet));
         Self { base, words: into_atomics(words) }
     }
 
@@ -116,9 +118,36 @@ impl Arena {
     }
 }
 
-/// Zeros that the test's own operating system makes when they are touched.
-fn zeros(count: usize) -> Box<[u64]> {
-    vec![0; count].into_boxed_slice()
+impl Drop for Arena {
+    fn drop(&mut self) {
+        let words = into_words(std::mem::take(&mut self.words));
+        if words.len() <= KEPT {
+            *held(&SPARE) = Some(words);
+        }
+    }
+}
+
+/// The memory of the arena that was dropped last, if it was as large: memory that is touched for the first time costs far more than all else of a short test. What it held is the rubbish.
+fn spare(count: usize, quiet: usize) -> Option<Box<[u64]>> {
+    let mut words = held(&SPARE).take_if(|words| words.len() == count)?;
+    words[..quiet].fill(0);
+    Some(words)
+}
+
+/// Memory of which the first `quiet` doublewords are not touched.
+fn fresh(count: usize, quiet: usize) -> Box<[u64]> {
+    let mut words = vec![0; count].into_boxed_slice();
+    let rubbish: [u64; RUBBISH] =
+        std::array::from_fn(|index| (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63);
+    for piece in words[quiet..].chunks_mut(RUBBISH) {
+        piece.copy_from_slice(&rubbish[..piece.len()]);
+    }
+    words
+}
+
+fn into_words(atomics: Box<[AtomicU64]>) -> Box<[u64]> {
+    // SAFETY: 1. As in `into_atomics`.
+    unsafe { Box::from_raw(Box::into_raw(atomics) as *mut [u64]) }
 }
 
 fn into_atomics(words: Box<[u64]>) -> Box<[AtomicU64]> {

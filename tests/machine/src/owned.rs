@@ -72,15 +72,16 @@ pub struct Free {
 }
 
 impl Free {
-    /// The free frames of a pool, each filled with `poison` if it has been used since the last time. Frames that CPUs keep at hand are not among them.
+    /// The free frames of a pool, each filled with `poison`, if there is any, unless it was not used since the last time. Frames that CPUs keep at hand are not among them.
     #[must_use]
-    pub fn of<const BROADCAST: bool>(memory: &Memory<Machine<BROADCAST>>, poison: u64) -> Self {
+    pub fn of<const BROADCAST: bool>(memory: &Memory<Machine<BROADCAST>>, poison: Option<u64>) -> Self {
         let sizes = [LeafSize::Size2M, LeafSize::Size64K, LeafSize::Size4K];
         let taken: Vec<Frame> =
             sizes.into_iter().flat_map(|size| std::iter::from_fn(move || memory.pool.take(size))).collect();
         let mut frames: Vec<_> = taken.iter().map(|frame| (frame.at().raw(), frame.size().bytes())).collect();
-        for (at, bytes) in &frames {
-            let pages = (*at..at + bytes).step_by(LeafSize::Size4K.bytes() as usize);
+        if let Some(poison) = poison {
+            let pages_of = |&(at, bytes): &(u64, u64)| (at..at + bytes).step_by(LeafSize::Size4K.bytes() as usize);
+            let pages = frames.iter().flat_map(pages_of);
             pages.for_each(|page| fill_page(memory.hardware.arena(), HostReal::new(page), poison));
         }
         memory.pool.put_all(taken.into_iter());

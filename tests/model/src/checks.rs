@@ -28,7 +28,7 @@ impl<const BROADCAST: bool> World<'_, '_, BROADCAST> {
         }
         if count.is_multiple_of(INTERVAL) {
             self.check_mapped();
-            self.check_free();
+            self.check_free(Some(POISON));
         }
     }
 
@@ -66,12 +66,12 @@ impl<const BROADCAST: bool> World<'_, '_, BROADCAST> {
     }
 
     /// Nobody reaches a frame that is free.
-    fn check_free(&self) {
+    fn check_free(&self, poison: Option<u64>) {
         for (cpu, seat) in self.seats.iter().enumerate() {
             seat.with_cpu(|space, cpu| cpu.frames.drain(&space.memory().pool));
             self.visit_guest(cpu);
         }
-        let free = Free::of(self.memory, POISON);
+        let free = Free::of(self.memory, poison);
         assert_eq!(free.bytes(), self.memory.pool.free_bytes(), "frames are lost while they are free");
         if let Some(reached) = self.memory.hardware.reaches(&free) {
             panic!("used after it was freed: {reached}");
@@ -100,7 +100,7 @@ impl<const BROADCAST: bool> World<'_, '_, BROADCAST> {
         on_cpu(0);
         self.check_mapped();
         self.check_unmapped();
-        self.check_free();
+        self.check_free(None);
         self.check_books();
         self.mutate(0, |space, cpu| space.clear(cpu));
         assert_eq!(Audit::of(self.space), Audit::default(), "something is left after the end");

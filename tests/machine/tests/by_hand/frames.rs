@@ -19,13 +19,13 @@ fn a_translation_to_a_free_frame_is_told() {
     let at = frame.at().raw();
     put(&memory.hardware, PAGES, FULL | at);
     assert_eq!(load(&memory.hardware, 0, 8), Some(at + 8));
-    assert_eq!(memory.hardware.reaches(&Free::of(&memory, POISON)), None);
+    assert_eq!(memory.hardware.reaches(&Free::of(&memory, Some(POISON))), None);
     memory.pool.put(frame);
-    let told = memory.hardware.reaches(&Free::of(&memory, POISON)).unwrap();
+    let told = memory.hardware.reaches(&Free::of(&memory, Some(POISON))).unwrap();
     assert!(told.contains("CPU 0 reaches a free frame"), "{told}");
     assert_eq!(memory.hardware.load_u64(0, LPID, ppc64_arch::addr::GuestReal::new(8)), Ok(POISON));
     memory.hardware.flush(leaf(0, LeafSize::Size4K));
-    assert_eq!(memory.hardware.reaches(&Free::of(&memory, POISON)), None);
+    assert_eq!(memory.hardware.reaches(&Free::of(&memory, Some(POISON))), None);
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_cached_table_in_a_free_frame_is_told() {
     put(&memory.hardware, REGION, table(frame.at().raw(), 9));
     assert_eq!(load(&memory.hardware, 1, 0), None);
     memory.pool.put(frame);
-    let told = memory.hardware.reaches(&Free::of(&memory, POISON)).unwrap();
+    let told = memory.hardware.reaches(&Free::of(&memory, Some(POISON))).unwrap();
     assert!(told.contains("CPU 1 walks a free table"), "{told}");
 }
 
@@ -46,7 +46,7 @@ fn what_is_free_is_all_of_the_pool_and_stays_there() {
     assert_eq!(memory.given(), 12 * MIB);
     let frames = [LeafSize::Size4K, LeafSize::Size64K, LeafSize::Size2M].map(|size| memory.pool.take(size).unwrap());
     let gone: u64 = frames.iter().map(|frame| frame.size().bytes()).sum();
-    let free = Free::of(&memory, POISON);
+    let free = Free::of(&memory, Some(POISON));
     assert_eq!((free.bytes(), outstanding(&memory, memory.given())), (12 * MIB - gone, gone));
     for frame in frames {
         assert!(!free.touches(frame.at(), frame.size().bytes()));
