@@ -7,7 +7,7 @@ use anyhow::Result;
 use std::process::Command;
 
 /// Packages whose tests run on the host.
-const HOST: [&str; 5] = ["ppc64-arch", "hv-core", "machine", "e2e", "scripts"];
+const HOST: [&str; 7] = ["ppc64-arch", "hv-core", "machine", "model", "mmu-bench", "e2e", "scripts"];
 /// Workspaces of their own, for other targets.
 const GUESTS: [&str; 2] = ["hostile", "linux-probe"];
 
@@ -24,7 +24,8 @@ pub fn checks() -> Vec<Check> {
     checks.extend(GUESTS.map(|guest| Check::new(format!("source/clippy-{guest}"), move || clippy_guest(guest))));
     checks.extend(HOST.map(|package| Check::new(format!("host-tests/{package}"), move || host_tests(package))));
     checks.push(Check::new("host-tests/example", example));
-    checks.push(Check::new("host-tests/interleavings", interleavings));
+    checks.push(Check::new("host-tests/interleavings", || modelled(Suite::Loom)));
+    checks.push(Check::new("host-tests/long-runs", || modelled(Suite::Shuttle)));
     checks.push(Check::new("source/doc", || {
         quiet(cargo(&["doc", "-q", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }));
@@ -65,12 +66,11 @@ fn example() -> Result<String> {
     Ok(output.lines().last().unwrap_or_default().to_owned())
 }
 
-/// Every order of what two CPUs do at once, within the bounds that the tests state. Loom needs a build of its own.
-fn interleavings() -> Result<String> {
-    let mut command = Suite::Loom.cargo();
-    command.arg("--target-dir").arg(paths::target().join("loom")).current_dir(paths::root());
-    let output = proc::output(&mut command)?;
-    Ok(format!("{} tests", passed(&output)))
+/// Every order of what two CPUs do at once, within the bounds that the tests state; or long runs of three in random orders. Each needs a build of its own.
+fn modelled(suite: Suite) -> Result<String> {
+    let mut command = suite.cargo();
+    command.arg("--target-dir").arg(paths::target().join(suite.name())).current_dir(paths::root());
+    Ok(format!("{} tests", passed(&proc::output(&mut command)?)))
 }
 
 /// The sum of all `test result: ok. N passed; …` lines.

@@ -35,8 +35,8 @@ const WHOLE_LIMIT: Duration = Duration::from_secs(1800);
 /// Everything that `scripts/test mutants` can be told.
 #[derive(Args, Clone, Debug)]
 pub struct MutantsArgs {
-    /// Only the mutants whose name or check contains this, or those of this suite
-    filter: Option<String>,
+    /// Only the mutants whose name or check contains one of these, or that are held against this suite
+    filters: Vec<String>,
     /// Print the mutants and what they take out, and stop
     #[arg(long)]
     list: bool,
@@ -63,7 +63,7 @@ pub struct Row<'a> {
 /// Runs the mutants and prints the table.
 pub fn mutants(args: &MutantsArgs) -> Result<Code> {
     let mut all = list::read(&crate::paths::root().join("tests/mutants"))?;
-    all.retain(|mutant| args.filter.as_ref().is_none_or(|filter| mutant.is_meant_by(filter)));
+    all.retain(|mutant| args.filters.is_empty() || args.filters.iter().any(|filter| mutant.is_meant_by(filter)));
     ensure!(!all.is_empty(), bad_input("no mutant has that in its name or check, and no suite is called so"));
     if args.list {
         all.iter().for_each(|mutant| println!("{:<40} {}", mutant.name, mutant.takes_out));

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 pub enum Suite {
     /// The fault path under loom: every order of what a few CPUs do at once.
     Loom,
+    /// The same under shuttle: long runs in random orders.
+    Shuttle,
     /// The memory core on the fake machine.
     Machine,
     /// Sequences of all operations against a plain model.
@@ -25,12 +27,13 @@ pub enum Suite {
 
 impl Suite {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Loom, Self::Machine, Self::Model, Self::HvCore];
+    pub const ALL: [Self; 5] = [Self::Loom, Self::Shuttle, Self::Machine, Self::Model, Self::HvCore];
 
     /// As a list of mutants calls it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Loom => "loom",
+            Self::Shuttle => "shuttle",
             Self::Machine => "machine",
             Self::Model => "model",
             Self::HvCore => "hv-core",
@@ -40,7 +43,9 @@ impl Suite {
     /// The package and what of it.
     const fn package(self) -> &'static [&'static str] {
         match self {
-            Self::Loom => &["--release", "-p", "hv-core", "--lib", "--no-default-features", "--features", "mmu"],
+            Self::Loom | Self::Shuttle => {
+                &["--release", "-p", "hv-core", "--lib", "--no-default-features", "--features", "mmu"]
+            }
             Self::Machine => &["-p", "machine"],
             Self::Model => &["-p", "model"],
             Self::HvCore => &["-p", "hv-core", "--lib"],
@@ -50,7 +55,7 @@ impl Suite {
     /// Part of the name of every test that belongs to it.
     const fn all_tests(self) -> &'static [&'static str] {
         match self {
-            Self::Loom => &["interleavings"],
+            Self::Loom | Self::Shuttle => &["interleavings"],
             Self::Machine | Self::Model | Self::HvCore => &[],
         }
     }
@@ -64,8 +69,17 @@ impl Suite {
     }
 
     fn environment(self, cargo: &mut Command) {
-        if self == Self::Loom {
-            cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_PROFILE_RELEASE_LTO", "off");
+        if let Some(flags) = self.flags() {
+            cargo.env("RUSTFLAGS", flags).env("CARGO_PROFILE_RELEASE_LTO", "off");
+        }
+    }
+
+    /// What makes hv-core's primitives those of a model.
+    const fn flags(self) -> Option<&'static str> {
+        match self {
+            Self::Loom => Some("--cfg loom"),
+            Self::Shuttle => Some("--cfg shuttle"),
+            Self::Machine | Self::Model | Self::HvCore => None,
         }
     }
 }
@@ -90,7 +104,9 @@ impl<'a> Bench<'a> {
         cargo.arg("--target-dir").arg(self.target.join(suite.name())).current_dir(self.tree.root());
         // Built often and run briefly.
         cargo.env("CARGO_PROFILE_RELEASE_INCREMENTAL", "true").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-        cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
+        cargo
+            .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
+            .args(["--config", "profile.release.package.hv-core.opt-level=1"]);
         suite.environment(&mut cargo);
         let out =
             cargo.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", proc::shown(&cargo)))?;
