@@ -11,7 +11,7 @@ use ppc64_arch::addr::{EffAddr, GuestReal};
 
 /// Every order of `first` on CPU 0 and `second` on CPU 1, with at most `preemptions` involuntary switches; then `check`.
 fn every_order(preemptions: usize, before: fn(&Seat), first: fn(&Seat), second: fn(&Seat), check: fn(&Seat)) {
-    let check = move |seat: &Seat, (), ()| check(seat);
+    let check = move |seat: &Seat, (), [()]: [(); 1]| check(seat);
     Run { setup: SMALL, preemptions, before, first, second, check }.every_order();
 }
 

@@ -42,7 +42,7 @@ fn nothing_is_missed(seat: &Seat, scene: Scene, raced: Raced, copy: u64) {
     assert!(harvest(seat, scene).0);
 }
 
-const START: Mutation = Mutation {
+pub(super) const START: Mutation = Mutation {
     act: |seat, scene| {
         start(seat, scene);
         page(seat, scene)
@@ -52,7 +52,7 @@ const START: Mutation = Mutation {
 };
 
 /// Nothing is dirty yet.
-const HARVEST: Mutation = Mutation {
+pub(super) const HARVEST: Mutation = Mutation {
     ready: start,
     act: |seat, scene| copy_if_dirty(seat, scene, scene.old().0),
     check: nothing_is_missed,
@@ -60,7 +60,7 @@ const HARVEST: Mutation = Mutation {
 };
 
 /// The page is dirty already, and may be stored to without a fault.
-const HARVEST_OF_A_DIRTY_PAGE: Mutation = Mutation {
+pub(super) const HARVEST_OF_A_DIRTY_PAGE: Mutation = Mutation {
     ready: |seat, scene| {
         start(seat, scene);
         put(seat, scene.page(), OLD);
@@ -74,7 +74,7 @@ const HARVEST_OF_A_DIRTY_PAGE: Mutation = Mutation {
     ..NOTHING
 };
 
-const STOP: Mutation = Mutation {
+pub(super) const STOP: Mutation = Mutation {
     ready: start,
     act: |seat, scene| {
         seat.with_cpu(|space, cpu| space.stop_log(cpu, GuestReal::new(scene.base()))).expect("a log");

@@ -24,6 +24,7 @@
 //! | `pages` | faults and unmap, empty, page-out, ageing, split, promotion, pruning | flush and grace before a frame or table is freed, copied or read; break before make |
 //! | `slots` | faults and slots that come, go, change | sequence, pin, grace; the flush after a downgrade |
 //! | `log` | faults and the dirty log | mark after swap; harvest takes, then protects, flushes, waits |
+//! | `trios` | three CPUs: two accesses and a mutation | the same, where a third one is in between |
 //! | `turns` | mutations and mutations | the lock |
 //! | `storm` | all of it, many steps, random orders (`--cfg shuttle`) | what loads see, the log, books, frames |
 //! | `residency` | CPUs that enter the guest and flushes that do not reach them | the version, inside and out |
@@ -53,6 +54,8 @@ mod scene;
 mod slots;
 #[cfg(shuttle)]
 mod storm;
+#[cfg(loom)]
+mod trios;
 #[cfg(loom)]
 mod turns;
 mod world;

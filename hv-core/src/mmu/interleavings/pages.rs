@@ -18,15 +18,15 @@ fn unmap(seat: &Seat, page: u64) -> u64 {
 }
 
 /// What is stored before an unmap may be lost, what is stored later may not, and no CPU reaches a frame that was freed.
-const UNMAP: Mutation =
+pub(super) const UNMAP: Mutation =
     Mutation { act: |seat, scene| unmap(seat, scene.page()), after: (After::Source, After::Kept), ..NOTHING };
 
 /// A neighbour in the table, or under the huge leaf, goes; the page stays as it is.
-const UNMAP_BESIDE: Mutation =
+pub(super) const UNMAP_BESIDE: Mutation =
     Mutation { act: |seat, scene| unmap(seat, scene.beside()), after: (After::Kept, After::Source), ..NOTHING };
 
 /// Tables are freed as well.
-const EMPTY: Mutation = Mutation {
+pub(super) const EMPTY: Mutation = Mutation {
     act: |seat, _| {
         seat.with_cpu(|space, cpu| space.empty(cpu));
         0
@@ -36,14 +36,15 @@ const EMPTY: Mutation = Mutation {
 };
 
 /// Pages go to the store and come back; none is lost, none comes back twice.
-const PAGE_OUT: Mutation = Mutation {
+pub(super) const PAGE_OUT: Mutation = Mutation {
     // Of the two rounds the first puts the pages to the test.
     act: |seat, _| seat.with_cpu(|space, cpu| space.page_out(cpu) + space.page_out(cpu)),
     ..NOTHING
 };
 
 /// Where hardware leaves R to software, pages rest.
-const PAGE_OUT_RESTING: Mutation = Mutation { setup: |setup| Setup { sets_reference: false, ..setup }, ..PAGE_OUT };
+pub(super) const PAGE_OUT_RESTING: Mutation =
+    Mutation { setup: |setup| Setup { sets_reference: false, ..setup }, ..PAGE_OUT };
 
 fn age(seat: &Seat, from: u64, to: u64) -> u64 {
     seat.with_cpu(|space, cpu| space.age(cpu, GuestReal::new(from), GuestReal::new(to))).young
@@ -56,7 +57,7 @@ fn used_is_young(seat: &Seat, scene: Scene, raced: Raced, young: u64) {
     assert!(next > 0 || !raced.late, "{raced:?} was not seen");
 }
 
-const AGE: Mutation = Mutation {
+pub(super) const AGE: Mutation = Mutation {
     ready: |seat, scene| {
         age(seat, scene.page(), scene.page() + PAGE);
     },
@@ -65,7 +66,7 @@ const AGE: Mutation = Mutation {
     ..NOTHING
 };
 
-const AGE_RESTING: Mutation = Mutation { setup: |setup| Setup { sets_reference: false, ..setup }, ..AGE };
+pub(super) const AGE_RESTING: Mutation = Mutation { setup: |setup| Setup { sets_reference: false, ..setup }, ..AGE };
 
 fn seen(seat: &Seat, at: u64) -> Seen<'_> {
     // SAFETY: 1. Only this CPU mutates.
@@ -80,7 +81,7 @@ fn frame(seat: &Seat, at: u64) -> u64 {
 }
 
 /// The pages stay in their frames.
-const SPLIT: Mutation = Mutation {
+pub(super) const SPLIT: Mutation = Mutation {
     act: |seat, scene| {
         let before = frame(seat, scene.page());
         seat.with_cpu(|space, cpu| space.split(cpu, GuestReal::new(scene.page()))).expect("a huge leaf");
@@ -99,7 +100,7 @@ fn promote(seat: &Seat, scene: Scene) {
 }
 
 /// Frames that lie side by side become one leaf where they are.
-const PROMOTE: Mutation = Mutation {
+pub(super) const PROMOTE: Mutation = Mutation {
     act: |seat, scene| {
         let before = frame(seat, scene.page());
         promote(seat, scene);
@@ -113,7 +114,7 @@ const PROMOTE: Mutation = Mutation {
 };
 
 /// Frames that do not are copied, and freed when no CPU can reach them.
-const PROMOTE_BY_COPY: Mutation = Mutation {
+pub(super) const PROMOTE_BY_COPY: Mutation = Mutation {
     act: |seat, scene| {
         promote(seat, scene);
         super::prepare::reuse_what_was_freed(seat);
@@ -126,7 +127,7 @@ const PROMOTE_BY_COPY: Mutation = Mutation {
 };
 
 /// A table that maps nothing goes, unless something was put into it.
-const PRUNE: Mutation = Mutation {
+pub(super) const PRUNE: Mutation = Mutation {
     act: |seat, _| {
         let pruned = seat.with_cpu(|space, cpu| space.prune(cpu));
         super::prepare::reuse_what_was_freed(seat);

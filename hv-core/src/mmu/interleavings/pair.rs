@@ -19,7 +19,7 @@ use super::prepare::{reuse_what_was_freed, warm};
 use super::scene::{NEW, Racer, Scene};
 use super::world::Setup;
 
-/// The racer's CPU; the other one mutates.
+/// The racer's CPU; CPU 0 mutates.
 pub const RACER: usize = 1;
 
 /// What becomes of a page.
@@ -91,13 +91,23 @@ pub const NOTHING: Mutation = Mutation {
 
 /// Every order of `racer` against `mutation` with at most so many involuntary switches.
 pub fn pair(preemptions: usize, scene: Scene, racer: Racer, mutation: Mutation) {
+    meet(preemptions, scene, [racer], mutation);
+}
+
+/// The same with a third CPU, which is at the neighbour.
+pub fn trio(preemptions: usize, scene: Scene, racer: Racer, beside: Racer, mutation: Mutation) {
+    meet(preemptions, scene, [racer, beside], mutation);
+}
+
+fn meet<const RACERS: usize>(preemptions: usize, scene: Scene, racers: [Racer; RACERS], mutation: Mutation) {
+    let place = move |index| if index == 0 { scene.page() } else { scene.beside() };
     Run {
         setup: (mutation.setup)(scene.setup()),
         preemptions,
         before: move |seat: &Seat| {
             scene.before(seat);
             (mutation.ready)(seat, scene);
-            warm(seat, RACER, scene.page());
+            (0..RACERS).for_each(|index| warm(seat, RACER + index, place(index)));
         },
         first: move |seat: &Seat| {
             let witness = (mutation.act)(seat, scene);
@@ -109,13 +119,16 @@ pub fn pair(preemptions: usize, scene: Scene, racer: Racer, mutation: Mutation) 
         },
         second: move |seat: &Seat| {
             let late = seat.space().memory().hardware.is_over();
-            Raced { racer, outcome: racer.run(seat, scene.page()), late }
+            let index = seat.with_cpu(|_, cpu| cpu.id()) - RACER;
+            Raced { racer: racers[index], outcome: racers[index].run(seat, place(index)), late }
         },
-        check: move |seat: &Seat, witness, raced| {
-            check_refusal(raced, mutation.refused);
-            (mutation.unseen)(seat, scene, raced, witness);
-            check_contents(seat, scene, raced, mutation.after);
-            (mutation.check)(seat, scene, raced, witness);
+        check: move |seat: &Seat, witness, raced: [Raced; RACERS]| {
+            raced.iter().for_each(|raced| check_refusal(*raced, mutation.refused));
+            (mutation.unseen)(seat, scene, raced[0], witness);
+            let (old, source, after) = (scene.old(), scene.source(), mutation.after);
+            check_contents(seat, scene.page(), raced.first(), (old.0, source.0), after.0);
+            check_contents(seat, scene.beside(), raced.get(1), (old.1, source.1), after.1);
+            (mutation.check)(seat, scene, raced[0], witness);
         },
     }
     .every_order();
@@ -135,29 +148,26 @@ fn check_refusal(raced: Raced, refused: Refused) {
     assert!(was_refused || !must, "{raced:?} was not refused");
 }
 
-/// What the racer saw, and what stands there in the end.
-fn check_contents(seat: &Seat, scene: Scene, raced: Raced, after: (After, After)) {
-    let (old, source) = (scene.old(), scene.source());
-    if let Outcome::Loaded(value) = raced.outcome {
-        let fresh = after.0 == After::Source && value == source.0;
-        let stale = after.0 == After::Source && raced.late;
-        assert!(fresh || value == old.0 && !stale, "{raced:?}");
+/// What the racer at a page saw, if there was one, and what stands there in the end.
+fn check_contents(seat: &Seat, page: u64, raced: Option<&Raced>, (old, source): (u64, u64), after: After) {
+    let late = raced.is_some_and(|raced| raced.late);
+    let outcome = raced.map(|raced| raced.outcome);
+    if let Some(Outcome::Loaded(value)) = outcome {
+        let fresh = after == After::Source && value == source;
+        let stale = after == After::Source && late;
+        assert!(fresh || value == old && !stale, "{raced:?} at {page:#x}");
     }
-    let left = |after, old, source| match after {
+    let left = match after {
         After::Kept => Outcome::Loaded(old),
         After::Source => Outcome::Loaded(source),
         After::Gone => Outcome::Refused,
     };
-    let page = read(seat, scene.page());
-    let untouched = page == left(after.0, old.0, source.0);
-    match raced.outcome {
-        Outcome::Stored(_) if after.0 == After::Kept || raced.late => {
-            assert_eq!(page, Outcome::Loaded(NEW), "{raced:?}")
-        }
-        Outcome::Stored(_) => assert!(page == Outcome::Loaded(NEW) || untouched, "{raced:?}, {page:?}"),
-        _ => assert!(untouched, "{raced:?}, {page:?}"),
+    let now = read(seat, page);
+    match outcome {
+        Some(Outcome::Stored(_)) if after == After::Kept || late => assert_eq!(now, Outcome::Loaded(NEW), "{raced:?}"),
+        Some(Outcome::Stored(_)) => assert!(now == Outcome::Loaded(NEW) || now == left, "{raced:?}, {now:?}"),
+        _ => assert_eq!(now, left, "{raced:?} at {page:#x}"),
     }
-    assert_eq!(read(seat, scene.beside()), left(after.1, old.1, source.1), "the neighbour");
 }
 
 /// What the page says, if there is one.

@@ -33,7 +33,7 @@ fn race(preemptions: usize, scene: Scene, logged: bool, first: Racer, second: Ra
         },
         first: move |seat: &Seat| first.run(seat, scene.page()),
         second: move |seat: &Seat| second.run(seat, theirs),
-        check: move |seat: &Seat, mine: Outcome, other: Outcome| {
+        check: move |seat: &Seat, mine: Outcome, [other]: [Outcome; 1]| {
             let (old, same) = (scene.old(), at == At::Same);
             let stored = |outcome| matches!(outcome, Outcome::Stored(_));
             let to_page = stored(mine) || same && stored(other);

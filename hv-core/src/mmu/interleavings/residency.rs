@@ -35,7 +35,7 @@ fn no_cpu_reaches_a_page_that_was_unmapped() {
             reuse_what_was_freed(seat);
         },
         second: move |seat: &Lonely| (load(seat, scene.page()), load(seat, scene.page())),
-        check: move |seat: &Lonely, (), seen| {
+        check: move |seat: &Lonely, (), [seen]: [_; 1]| {
             let (old, new) = (Outcome::Loaded(OLD), Outcome::Loaded(0));
             assert!([(old, old), (old, new), (new, new)].contains(&seen), "{seen:?}");
             assert_eq!(contents(seat, scene.page()), 0);
@@ -57,7 +57,7 @@ fn no_cpu_stores_to_what_is_read_only() {
             read(seat, scene.page())
         },
         second: move |seat: &Lonely| store(seat, scene.page(), NEW),
-        check: move |seat: &Lonely, then, _| assert_eq!(read(seat, scene.page()), then),
+        check: move |seat: &Lonely, then, [_]: [_; 1]| assert_eq!(read(seat, scene.page()), then),
     }
     .every_order();
 }
@@ -73,7 +73,7 @@ fn a_split_is_seen_by_no_cpu_as_two_sizes() {
             seat.with_cpu(|space, cpu| space.split(cpu, GuestReal::new(scene.page()))).expect("a huge leaf");
         },
         second: move |seat: &Lonely| store(seat, scene.page(), NEW),
-        check: move |seat: &Lonely, (), _| {
+        check: move |seat: &Lonely, (), [_]: [_; 1]| {
             assert_eq!((contents(seat, scene.page()), contents(seat, scene.beside())), (NEW, scene.old().1));
         },
     }
@@ -89,7 +89,7 @@ fn two_cpus_that_flush_do_not_wait_for_each_other() {
         before: move |seat: &Lonely| visited(seat, scene),
         first: move |seat: &Lonely| store(seat, scene.beside(), NEW),
         second: move |seat: &Lonely| store(seat, scene.page(), NEW),
-        check: move |seat: &Lonely, _, _| {
+        check: move |seat: &Lonely, _, [_]: [_; 1]| {
             assert_eq!((contents(seat, scene.page()), contents(seat, scene.beside())), (NEW, NEW));
         },
     }

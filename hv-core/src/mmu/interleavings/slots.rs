@@ -18,14 +18,14 @@ fn add_image(seat: &Seat) -> u64 {
 }
 
 /// Where a slot appears, accesses are refused until it is there, and see what it is made of then.
-const ADD: Mutation = Mutation { act: |seat, _| add_image(seat), refused: Refused::Until, ..NOTHING };
+pub(super) const ADD: Mutation = Mutation { act: |seat, _| add_image(seat), refused: Refused::Until, ..NOTHING };
 
 /// Another slot appears: nothing changes here.
-const ADD_ANOTHER: Mutation =
+pub(super) const ADD_ANOTHER: Mutation =
     Mutation { setup: |setup| Setup { image: 0, ..setup }, act: |seat, _| add_image(seat), ..NOTHING };
 
 /// Once it has gone nothing reaches its pages, nor the image that it was made of, which may be overwritten then.
-const REMOVE: Mutation = Mutation {
+pub(super) const REMOVE: Mutation = Mutation {
     act: |seat, scene| {
         seat.with_cpu(|space, cpu| space.remove_slot(cpu, GuestReal::new(scene.base()))).expect("a slot");
         if scene.base() == IMAGE_PAGE {
@@ -40,7 +40,7 @@ const REMOVE: Mutation = Mutation {
 };
 
 /// The slot before this one goes, and this one moves in the list.
-const REMOVE_ANOTHER: Mutation = Mutation {
+pub(super) const REMOVE_ANOTHER: Mutation = Mutation {
     act: |seat, _| {
         seat.with_cpu(|space, cpu| space.remove_slot(cpu, GuestReal::new(ZERO_PAGE))).expect("a slot");
         0
@@ -55,14 +55,14 @@ fn resize(seat: &Seat, pages: u64) -> u64 {
 }
 
 /// The slot ends before the racer's page.
-const SHRINK: Mutation =
+pub(super) const SHRINK: Mutation =
     Mutation { act: |seat, _| resize(seat, 1), after: (After::Gone, After::Kept), refused: Refused::Then, ..NOTHING };
 
 /// The slot ends behind it.
-const SHRINK_BEHIND: Mutation =
+pub(super) const SHRINK_BEHIND: Mutation =
     Mutation { act: |seat, _| resize(seat, 1), after: (After::Kept, After::Gone), ..NOTHING };
 
-const GROW: Mutation = Mutation { act: |seat, _| resize(seat, 2), refused: Refused::Until, ..NOTHING };
+pub(super) const GROW: Mutation = Mutation { act: |seat, _| resize(seat, 2), refused: Refused::Until, ..NOTHING };
 
 fn set_read_only(seat: &Seat, scene: Scene, read_only: bool) {
     let base = GuestReal::new(scene.base());
@@ -85,7 +85,7 @@ fn nothing_is_stored(seat: &Seat, scene: Scene, raced: Raced, then: u64) {
     assert_eq!(store(seat, scene.page(), 99), Outcome::Refused);
 }
 
-const READ_ONLY: Mutation = Mutation {
+pub(super) const READ_ONLY: Mutation = Mutation {
     act: |seat, scene| {
         set_read_only(seat, scene, true);
         page(seat, scene)
@@ -95,7 +95,7 @@ const READ_ONLY: Mutation = Mutation {
     ..NOTHING
 };
 
-const WRITABLE: Mutation = Mutation {
+pub(super) const WRITABLE: Mutation = Mutation {
     ready: |seat, scene| set_read_only(seat, scene, true),
     act: |seat, scene| {
         set_read_only(seat, scene, false);

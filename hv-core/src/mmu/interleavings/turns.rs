@@ -24,7 +24,7 @@ fn turns(scene: Scene, first: fn(&Guest, &mut Cpu), second: fn(&Guest, &mut Cpu)
         },
         first: move |seat: &Seat| seat.with_cpu(first),
         second: move |seat: &Seat| seat.with_cpu(second),
-        check: move |seat: &Seat, (), ()| {
+        check: move |seat: &Seat, (), [()]: [(); 1]| {
             assert_eq!((contents(seat, scene.page()), contents(seat, scene.beside())), scene.old());
         },
     }
@@ -47,7 +47,7 @@ fn a_page_is_in_one_of_two_harvests() {
         },
         first: move |seat: &Seat| harvest(seat, scene),
         second: move |seat: &Seat| harvest(seat, scene),
-        check: move |seat: &Seat, mine: (bool, bool), theirs: (bool, bool)| {
+        check: move |seat: &Seat, mine: (bool, bool), [theirs]: [(bool, bool); 1]| {
             assert!(mine.0 != theirs.0 && mine.1 != theirs.1, "{mine:?} {theirs:?}");
             assert_eq!(harvest(seat, scene), (false, false));
         },
@@ -64,7 +64,7 @@ fn a_log_is_switched_on_once() {
         before: move |seat: &Seat| scene.before(seat),
         first: move |seat: &Seat| seat.with_cpu(|space, cpu| space.start_log(cpu, AT).is_ok()),
         second: move |seat: &Seat| seat.with_cpu(|space, cpu| space.start_log(cpu, AT).is_ok()),
-        check: |_: &Seat, mine: bool, theirs: bool| assert!(mine != theirs),
+        check: |_: &Seat, mine: bool, [theirs]: [bool; 1]| assert!(mine != theirs),
     }
     .every_order();
 }
@@ -122,7 +122,7 @@ fn pruning_against_unmapping_frees_the_table_once() {
             let (from, to) = (GuestReal::new(PAGE), GuestReal::new(2 * PAGE));
             seat.with_cpu(|space, cpu| space.unmap(cpu, from, to)).expect("nothing to split");
         },
-        check: |seat: &Seat, pruned, ()| assert_eq!(Audit::of(seat.space()).tables + pruned, 1),
+        check: |seat: &Seat, pruned, [()]: [(); 1]| assert_eq!(Audit::of(seat.space()).tables + pruned, 1),
     }
     .every_order();
 }
