@@ -1,4 +1,4 @@
-//! Faults against faults, and the reclaim that they start.
+//! Faults against faults, and the reclaim that they start. At most three preemptions.
 
 use super::account::Seat;
 use super::guest::{Outcome, contents, write};
@@ -37,7 +37,7 @@ fn put(seat: &Seat, at: u64, value: u64) {
 #[test]
 fn two_first_touches_of_one_page_make_one_page() {
     every_order(
-        2,
+        3,
         nothing,
         |seat| fault(seat, ZERO_PAGE, Access::Write),
         |seat| fault(seat, ZERO_PAGE, Access::Read),
@@ -52,7 +52,7 @@ fn two_first_touches_of_one_page_make_one_page() {
 #[test]
 fn neighbours_share_the_table_that_one_of_them_made() {
     every_order(
-        2,
+        3,
         nothing,
         |seat| fault(seat, ZERO_PAGE, Access::Write),
         |seat| fault(seat, ZERO_PAGE + PAGE, Access::Write),
@@ -63,7 +63,7 @@ fn neighbours_share_the_table_that_one_of_them_made() {
 #[test]
 fn whoever_finds_a_page_finds_it_zeroed() {
     every_order(
-        2,
+        3,
         nothing,
         |seat| fault(seat, ZERO_PAGE, Access::Write),
         |seat| assert_eq!(contents(seat, ZERO_PAGE), 0),
@@ -74,7 +74,7 @@ fn whoever_finds_a_page_finds_it_zeroed() {
 #[test]
 fn a_reader_and_a_writer_of_an_image_page_end_with_the_writers_copy() {
     every_order(
-        2,
+        3,
         nothing,
         |seat| put(seat, IMAGE_PAGE, 7),
         |seat| fault(seat, IMAGE_PAGE, Access::Fetch),
@@ -85,7 +85,7 @@ fn a_reader_and_a_writer_of_an_image_page_end_with_the_writers_copy() {
 #[test]
 fn two_writers_of_a_shared_page_make_one_copy() {
     every_order(
-        2,
+        3,
         |seat| fault(seat, IMAGE_PAGE, Access::Read),
         |seat| fault(seat, IMAGE_PAGE, Access::Write),
         |seat| fault(seat, IMAGE_PAGE, Access::Write),
@@ -96,7 +96,7 @@ fn two_writers_of_a_shared_page_make_one_copy() {
 #[test]
 fn a_fault_while_the_guest_is_emptied_leaves_nothing_half_done() {
     every_order(
-        2,
+        3,
         |seat| fault(seat, ZERO_PAGE, Access::Write),
         |seat| fault(seat, ZERO_PAGE, Access::Write),
         |seat| seat.with_cpu(|space, cpu| space.empty(cpu)),
@@ -107,7 +107,7 @@ fn a_fault_while_the_guest_is_emptied_leaves_nothing_half_done() {
 #[test]
 fn a_frame_that_the_hypervisor_reads_is_not_freed_under_it() {
     every_order(
-        2,
+        3,
         |seat| fault(seat, ZERO_PAGE, Access::Write),
         |seat| match seat.read(GuestReal::new(ZERO_PAGE), &mut [0; 8]) {
             // The other CPU may hold every free frame for a moment.
@@ -139,7 +139,7 @@ fn stored_page(seat: &Seat) {
 #[test]
 fn a_write_of_the_hypervisors_is_not_lost_to_a_page_out() {
     every_order(
-        2,
+        3,
         |seat| fault(seat, ZERO_PAGE, Access::Write),
         |seat| put(seat, ZERO_PAGE, 7),
         take_pages_out,
@@ -150,7 +150,7 @@ fn a_write_of_the_hypervisors_is_not_lost_to_a_page_out() {
 #[test]
 fn two_faults_on_a_stored_page_bring_it_back_once() {
     every_order(
-        2,
+        3,
         stored_page,
         |seat| fault(seat, ZERO_PAGE, Access::Read),
         |seat| fault(seat, ZERO_PAGE, Access::Write),
@@ -164,7 +164,7 @@ fn two_faults_on_a_stored_page_bring_it_back_once() {
 #[test]
 fn a_page_that_left_and_came_back_and_left_again_is_not_mistaken_for_the_first_one() {
     every_order(
-        2,
+        3,
         stored_page,
         |seat| fault(seat, ZERO_PAGE, Access::Read),
         |seat| {
@@ -178,7 +178,7 @@ fn a_page_that_left_and_came_back_and_left_again_is_not_mistaken_for_the_first_o
 #[test]
 fn emptying_a_guest_forgets_its_stored_pages_once() {
     every_order(
-        2,
+        3,
         stored_page,
         |seat| fault(seat, ZERO_PAGE, Access::Read),
         |seat| seat.with_cpu(|space, cpu| space.empty(cpu)),

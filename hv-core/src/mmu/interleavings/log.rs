@@ -1,4 +1,4 @@
-//! Faults and the hypervisor's accesses against the dirty log. At most two preemptions.
+//! Faults and the hypervisor's accesses against the dirty log. At most three preemptions; two where a log, a table and a page are made at once, which has more orders than all the others.
 //!
 //! The witness of each is a *copy* of the page, made as a migration makes it: once when the log is on, and again whenever a harvest names the page. When everybody has
 //! stopped and the last harvest is done, copy and page have to be equal: a store that no harvest named makes them differ.
@@ -92,41 +92,41 @@ pub(super) const STOP: Mutation = Mutation {
 pairs! {
     against_start: START {
         store_to_an_untouched_page: 2, Bare, Store;
-        store_to_an_empty_page: 2, Empty, Store;
-        load_of_an_empty_page: 2, Empty, Load;
-        store_to_a_page: 2, Small, Store;
-        store_to_a_shared_page: 2, Shared, Store;
-        store_to_a_huge_leaf: 2, Huge, Store;
-        store_that_makes_a_huge_leaf: 2, BareHuge, Store;
-        load_that_makes_a_huge_leaf: 2, BareHuge, Load;
-        store_to_a_stored_page: 2, Stored, Store;
-        hypervisor_write: 2, Small, Write;
-        hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
+        store_to_an_empty_page: 3, Empty, Store;
+        load_of_an_empty_page: 3, Empty, Load;
+        store_to_a_page: 3, Small, Store;
+        store_to_a_shared_page: 3, Shared, Store;
+        store_to_a_huge_leaf: 3, Huge, Store;
+        store_that_makes_a_huge_leaf: 3, BareHuge, Store;
+        load_that_makes_a_huge_leaf: 3, BareHuge, Load;
+        store_to_a_stored_page: 3, Stored, Store;
+        hypervisor_write: 3, Small, Write;
+        hypervisor_write_to_a_huge_leaf: 3, Huge, Write;
     }
     against_harvest: HARVEST {
-        store_to_an_untouched_page: 2, Bare, Store;
-        store_to_an_empty_page: 2, Empty, Store;
-        load_of_an_empty_page: 2, Empty, Load;
-        store_to_a_page: 2, Small, Store;
-        store_to_a_shared_page: 2, Shared, Store;
-        store_to_a_huge_leaf: 2, Huge, Store;
-        load_from_a_huge_leaf: 2, Huge, Load;
-        store_to_a_stored_page: 2, Stored, Store;
-        hypervisor_write: 2, Small, Write;
-        hypervisor_write_to_a_shared_page: 2, Shared, Write;
-        hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
+        store_to_an_untouched_page: 3, Bare, Store;
+        store_to_an_empty_page: 3, Empty, Store;
+        load_of_an_empty_page: 3, Empty, Load;
+        store_to_a_page: 3, Small, Store;
+        store_to_a_shared_page: 3, Shared, Store;
+        store_to_a_huge_leaf: 3, Huge, Store;
+        load_from_a_huge_leaf: 3, Huge, Load;
+        store_to_a_stored_page: 3, Stored, Store;
+        hypervisor_write: 3, Small, Write;
+        hypervisor_write_to_a_shared_page: 3, Shared, Write;
+        hypervisor_write_to_a_huge_leaf: 3, Huge, Write;
     }
     against_harvest_of_a_dirty_page: HARVEST_OF_A_DIRTY_PAGE {
-        store_to_a_page: 2, Small, Store;
-        store_to_what_was_a_huge_leaf: 2, Huge, Store;
-        load_of_a_page: 2, Small, Load;
-        hypervisor_write: 2, Small, Write;
+        store_to_a_page: 3, Small, Store;
+        store_to_what_was_a_huge_leaf: 3, Huge, Store;
+        load_of_a_page: 3, Small, Load;
+        hypervisor_write: 3, Small, Write;
     }
     against_stop: STOP {
-        store_to_an_empty_page: 2, Empty, Store;
-        store_to_a_page: 2, Small, Store;
-        store_to_a_shared_page: 2, Shared, Store;
-        store_to_a_huge_leaf: 2, Huge, Store;
-        hypervisor_write: 2, Small, Write;
+        store_to_an_empty_page: 3, Empty, Store;
+        store_to_a_page: 3, Small, Store;
+        store_to_a_shared_page: 3, Shared, Store;
+        store_to_a_huge_leaf: 3, Huge, Store;
+        hypervisor_write: 3, Small, Write;
     }
 }

@@ -1,4 +1,4 @@
-//! Faults and the hypervisor's accesses against what is done to pages, leaves and tables. At most two preemptions.
+//! Faults and the hypervisor's accesses against what is done to pages, leaves and tables. At most three preemptions.
 
 use super::account::Seat;
 use super::machine::PAGE;
@@ -142,93 +142,93 @@ pub(super) const PRUNE: Mutation = Mutation {
 
 pairs! {
     against_unmap: UNMAP {
-        load_of_an_untouched_page: 2, Bare, Load;
-        load_of_an_empty_page: 2, Empty, Load;
-        store_to_an_empty_page: 2, Empty, Store;
-        load_of_a_page: 2, Small, Load;
-        store_to_a_page: 2, Small, Store;
-        fetch_of_a_shared_page: 2, Shared, Fetch;
-        store_to_a_shared_page: 2, Shared, Store;
-        load_from_a_huge_leaf: 2, Huge, Load;
-        store_to_a_huge_leaf: 2, Huge, Store;
-        store_that_makes_a_huge_leaf: 2, BareHuge, Store;
-        load_of_a_stored_page: 2, Stored, Load;
-        store_to_a_stored_page: 2, Stored, Store;
-        hypervisor_read: 2, Small, Read;
-        hypervisor_write: 2, Small, Write;
-        hypervisor_write_to_a_shared_page: 2, Shared, Write;
-        hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
+        load_of_an_untouched_page: 3, Bare, Load;
+        load_of_an_empty_page: 3, Empty, Load;
+        store_to_an_empty_page: 3, Empty, Store;
+        load_of_a_page: 3, Small, Load;
+        store_to_a_page: 3, Small, Store;
+        fetch_of_a_shared_page: 3, Shared, Fetch;
+        store_to_a_shared_page: 3, Shared, Store;
+        load_from_a_huge_leaf: 3, Huge, Load;
+        store_to_a_huge_leaf: 3, Huge, Store;
+        store_that_makes_a_huge_leaf: 3, BareHuge, Store;
+        load_of_a_stored_page: 3, Stored, Load;
+        store_to_a_stored_page: 3, Stored, Store;
+        hypervisor_read: 3, Small, Read;
+        hypervisor_write: 3, Small, Write;
+        hypervisor_write_to_a_shared_page: 3, Shared, Write;
+        hypervisor_write_to_a_huge_leaf: 3, Huge, Write;
     }
     against_unmap_of_the_neighbour: UNMAP_BESIDE {
-        load_of_an_empty_page: 2, Empty, Load;
-        store_to_a_page: 2, Small, Store;
-        store_to_a_shared_page: 2, Shared, Store;
-        load_from_a_huge_leaf: 2, Huge, Load;
-        store_to_a_huge_leaf: 2, Huge, Store;
-        fetch_from_a_huge_leaf: 2, Huge, Fetch;
-        load_of_a_stored_page: 2, Stored, Load;
-        hypervisor_read_of_a_huge_leaf: 2, Huge, Read;
-        hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
+        load_of_an_empty_page: 3, Empty, Load;
+        store_to_a_page: 3, Small, Store;
+        store_to_a_shared_page: 3, Shared, Store;
+        load_from_a_huge_leaf: 3, Huge, Load;
+        store_to_a_huge_leaf: 3, Huge, Store;
+        fetch_from_a_huge_leaf: 3, Huge, Fetch;
+        load_of_a_stored_page: 3, Stored, Load;
+        hypervisor_read_of_a_huge_leaf: 3, Huge, Read;
+        hypervisor_write_to_a_huge_leaf: 3, Huge, Write;
     }
     against_empty: EMPTY {
-        load_of_an_untouched_page: 2, Bare, Load;
-        load_of_an_empty_page: 2, Empty, Load;
-        store_to_an_empty_page: 2, Empty, Store;
-        store_to_a_page: 2, Small, Store;
-        store_to_a_shared_page: 2, Shared, Store;
-        fetch_of_a_shared_page: 2, Shared, Fetch;
-        load_of_a_stored_page: 2, Stored, Load;
-        hypervisor_write: 2, Small, Write;
-        store_to_a_huge_leaf: 2, Huge, Store;
-        store_that_makes_a_huge_leaf: 2, BareHuge, Store;
+        load_of_an_untouched_page: 3, Bare, Load;
+        load_of_an_empty_page: 3, Empty, Load;
+        store_to_an_empty_page: 3, Empty, Store;
+        store_to_a_page: 3, Small, Store;
+        store_to_a_shared_page: 3, Shared, Store;
+        fetch_of_a_shared_page: 3, Shared, Fetch;
+        load_of_a_stored_page: 3, Stored, Load;
+        hypervisor_write: 3, Small, Write;
+        store_to_a_huge_leaf: 3, Huge, Store;
+        store_that_makes_a_huge_leaf: 3, BareHuge, Store;
     }
     against_page_out: PAGE_OUT {
-        load_of_a_page: 2, Small, Load;
-        store_to_a_page: 2, Small, Store;
-        store_to_an_empty_page: 2, Empty, Store;
-        load_of_a_stored_page: 2, Stored, Load;
-        hypervisor_read: 2, Small, Read;
-        hypervisor_write: 2, Small, Write;
+        load_of_a_page: 3, Small, Load;
+        store_to_a_page: 3, Small, Store;
+        store_to_an_empty_page: 3, Empty, Store;
+        load_of_a_stored_page: 3, Stored, Load;
+        hypervisor_read: 3, Small, Read;
+        hypervisor_write: 3, Small, Write;
     }
     against_page_out_of_resting_pages: PAGE_OUT_RESTING {
-        store_to_a_page: 2, Small, Store;
-        hypervisor_write: 2, Small, Write;
+        store_to_a_page: 3, Small, Store;
+        hypervisor_write: 3, Small, Write;
     }
     against_age: AGE {
-        load_of_a_page: 2, Small, Load;
-        store_to_a_page: 2, Small, Store;
-        fetch_from_a_huge_leaf: 2, Huge, Fetch;
-        hypervisor_write: 2, Small, Write;
+        load_of_a_page: 3, Small, Load;
+        store_to_a_page: 3, Small, Store;
+        fetch_from_a_huge_leaf: 3, Huge, Fetch;
+        hypervisor_write: 3, Small, Write;
     }
     against_age_without_hardwares_help: AGE_RESTING {
-        load_of_a_page: 2, Small, Load;
-        store_to_a_page: 2, Small, Store;
-        store_to_a_huge_leaf: 2, Huge, Store;
-        hypervisor_write: 2, Small, Write;
+        load_of_a_page: 3, Small, Load;
+        store_to_a_page: 3, Small, Store;
+        store_to_a_huge_leaf: 3, Huge, Store;
+        hypervisor_write: 3, Small, Write;
     }
     against_split: SPLIT {
-        load: 2, Huge, Load;
-        store: 2, Huge, Store;
-        fetch: 2, Huge, Fetch;
-        hypervisor_read: 2, Huge, Read;
-        hypervisor_write: 2, Huge, Write;
+        load: 3, Huge, Load;
+        store: 3, Huge, Store;
+        fetch: 3, Huge, Fetch;
+        hypervisor_read: 3, Huge, Read;
+        hypervisor_write: 3, Huge, Write;
     }
     against_promote: PROMOTE {
-        load: 2, Split, Load;
-        store: 2, Split, Store;
-        hypervisor_read: 2, Split, Read;
-        hypervisor_write: 2, Split, Write;
+        load: 3, Split, Load;
+        store: 3, Split, Store;
+        hypervisor_read: 3, Split, Read;
+        hypervisor_write: 3, Split, Write;
     }
     against_promote_by_copy: PROMOTE_BY_COPY {
-        load: 2, Small, Load;
-        store: 2, Small, Store;
-        hypervisor_read: 2, Small, Read;
-        hypervisor_write: 2, Small, Write;
+        load: 3, Small, Load;
+        store: 3, Small, Store;
+        hypervisor_read: 3, Small, Read;
+        hypervisor_write: 3, Small, Write;
     }
     against_prune: PRUNE {
-        load: 2, Emptied, Load;
-        store: 2, Emptied, Store;
-        hypervisor_read: 2, Emptied, Read;
-        hypervisor_write: 2, Emptied, Write;
+        load: 3, Emptied, Load;
+        store: 3, Emptied, Store;
+        hypervisor_read: 3, Emptied, Read;
+        hypervisor_write: 3, Emptied, Write;
     }
 }

@@ -1,4 +1,4 @@
-//! Faults against faults, at one page or at neighbours, with the dirty log off and on. At most two preemptions.
+//! Faults against faults, at one page or at neighbours, with the dirty log off and on. At most three preemptions.
 //!
 //! Whatever the order: each store is in memory, each load saw what was there before or what the other one stored, and what was stored is in the log.
 
@@ -65,27 +65,27 @@ macro_rules! races {
 }
 
 races! {
-    two_loads_of_an_untouched_page: 2, Bare, logged false, Load, Load, Same;
-    a_store_and_a_fetch_of_an_empty_page: 2, Empty, logged false, Store, Fetch, Same;
-    stores_to_neighbours_make_one_huge_leaf: 2, BareHuge, logged false, Store, Store, Beside;
-    two_stores_to_a_shared_page: 2, Shared, logged false, Store, Store, Same;
-    a_store_to_a_shared_page_and_a_fetch_of_it: 2, Shared, logged false, Store, Fetch, Same;
-    a_store_to_a_shared_page_and_a_load_of_the_neighbour: 2, Shared, logged false, Store, Load, Beside;
-    a_store_to_a_shared_page_and_the_hypervisors: 2, Shared, logged false, Store, Write, Same;
-    two_loads_of_a_stored_page: 2, Stored, logged false, Load, Load, Same;
-    a_store_to_a_stored_page_and_the_hypervisors_read: 2, Stored, logged false, Store, Read, Same;
-    a_logged_store_and_a_load_of_an_empty_page: 2, Empty, logged true, Store, Load, Same;
-    two_logged_stores_to_an_empty_page: 2, Empty, logged true, Store, Store, Same;
-    logged_stores_to_neighbours: 2, Small, logged true, Store, Store, Beside;
-    two_logged_stores_to_a_page: 2, Small, logged true, Store, Write, Same;
-    two_logged_stores_to_a_shared_page: 2, Shared, logged true, Store, Store, Same;
-    a_logged_store_and_a_load_of_a_stored_page: 2, Stored, logged true, Store, Load, Same;
-    a_logged_store_splits_under_a_load: 2, Huge, logged true, Store, Load, Beside;
-    a_logged_store_splits_under_a_fetch_of_the_page: 2, Huge, logged true, Store, Fetch, Same;
-    a_logged_store_splits_under_the_hypervisors_read: 2, Huge, logged true, Store, Read, Beside;
-    two_logged_stores_split_once: 2, Huge, logged true, Store, Store, Same;
-    two_logged_stores_to_neighbours_split_once: 2, Huge, logged true, Store, Store, Beside;
-    a_logged_store_splits_under_the_hypervisors_write: 2, Huge, logged true, Store, Write, Beside;
-    logged_stores_to_an_untouched_huge_page: 2, BareHuge, logged true, Store, Store, Beside;
-    a_logged_store_and_a_load_of_an_untouched_huge_page: 2, BareHuge, logged true, Store, Load, Beside;
+    two_loads_of_an_untouched_page: 3, Bare, logged false, Load, Load, Same;
+    a_store_and_a_fetch_of_an_empty_page: 3, Empty, logged false, Store, Fetch, Same;
+    stores_to_neighbours_make_one_huge_leaf: 3, BareHuge, logged false, Store, Store, Beside;
+    two_stores_to_a_shared_page: 3, Shared, logged false, Store, Store, Same;
+    a_store_to_a_shared_page_and_a_fetch_of_it: 3, Shared, logged false, Store, Fetch, Same;
+    a_store_to_a_shared_page_and_a_load_of_the_neighbour: 3, Shared, logged false, Store, Load, Beside;
+    a_store_to_a_shared_page_and_the_hypervisors: 3, Shared, logged false, Store, Write, Same;
+    two_loads_of_a_stored_page: 3, Stored, logged false, Load, Load, Same;
+    a_store_to_a_stored_page_and_the_hypervisors_read: 3, Stored, logged false, Store, Read, Same;
+    a_logged_store_and_a_load_of_an_empty_page: 3, Empty, logged true, Store, Load, Same;
+    two_logged_stores_to_an_empty_page: 3, Empty, logged true, Store, Store, Same;
+    logged_stores_to_neighbours: 3, Small, logged true, Store, Store, Beside;
+    two_logged_stores_to_a_page: 3, Small, logged true, Store, Write, Same;
+    two_logged_stores_to_a_shared_page: 3, Shared, logged true, Store, Store, Same;
+    a_logged_store_and_a_load_of_a_stored_page: 3, Stored, logged true, Store, Load, Same;
+    a_logged_store_splits_under_a_load: 3, Huge, logged true, Store, Load, Beside;
+    a_logged_store_splits_under_a_fetch_of_the_page: 3, Huge, logged true, Store, Fetch, Same;
+    a_logged_store_splits_under_the_hypervisors_read: 3, Huge, logged true, Store, Read, Beside;
+    two_logged_stores_split_once: 3, Huge, logged true, Store, Store, Same;
+    two_logged_stores_to_neighbours_split_once: 3, Huge, logged true, Store, Store, Beside;
+    a_logged_store_splits_under_the_hypervisors_write: 3, Huge, logged true, Store, Write, Beside;
+    logged_stores_to_an_untouched_huge_page: 3, BareHuge, logged true, Store, Store, Beside;
+    a_logged_store_and_a_load_of_an_untouched_huge_page: 3, BareHuge, logged true, Store, Load, Beside;
 }

@@ -1,4 +1,4 @@
-//! Hardware whose flushes reach only the CPU that asks for them. At most two preemptions, three where there is no tree.
+//! Hardware whose flushes reach only the CPU that asks for them. At most three preemptions.
 //!
 //! The racer enters the guest for each access and leaves it again, with what it cached on an earlier visit. A flush elsewhere has to find it outside and have it flush when it
 //! enters next, or find it inside and wait.
@@ -27,7 +27,7 @@ fn no_cpu_reaches_a_page_that_was_unmapped() {
     let scene = Scene::Small;
     Run {
         setup: scene.setup(),
-        preemptions: 2,
+        preemptions: 3,
         before: move |seat: &Lonely| visited(seat, scene),
         first: move |seat: &Lonely| {
             let (from, to) = (GuestReal::new(scene.page()), GuestReal::new(scene.page() + PAGE));
@@ -49,7 +49,7 @@ fn no_cpu_stores_to_what_is_read_only() {
     let scene = Scene::Small;
     Run {
         setup: scene.setup(),
-        preemptions: 2,
+        preemptions: 3,
         before: move |seat: &Lonely| visited(seat, scene),
         first: move |seat: &Lonely| {
             let base = GuestReal::new(scene.base());
@@ -67,7 +67,7 @@ fn a_split_is_seen_by_no_cpu_as_two_sizes() {
     let scene = Scene::Huge;
     Run {
         setup: scene.setup(),
-        preemptions: 2,
+        preemptions: 3,
         before: move |seat: &Lonely| visited(seat, scene),
         first: move |seat: &Lonely| {
             seat.with_cpu(|space, cpu| space.split(cpu, GuestReal::new(scene.page()))).expect("a huge leaf");
@@ -85,7 +85,7 @@ fn two_cpus_that_flush_do_not_wait_for_each_other() {
     let scene = Scene::Shared;
     Run {
         setup: scene.setup(),
-        preemptions: 2,
+        preemptions: 3,
         before: move |seat: &Lonely| visited(seat, scene),
         first: move |seat: &Lonely| store(seat, scene.beside(), NEW),
         second: move |seat: &Lonely| store(seat, scene.page(), NEW),

@@ -1,4 +1,4 @@
-//! Faults and the hypervisor's accesses against slots that come, go, change their length or their rights. At most two preemptions.
+//! Faults and the hypervisor's accesses against slots that come, go, change their length or their rights. At most three preemptions.
 
 use super::account::Seat;
 use super::guest::{Outcome, store};
@@ -111,67 +111,67 @@ pub(super) const WRITABLE: Mutation = Mutation {
 
 pairs! {
     against_add: ADD {
-        load_where_it_appears: 2, Nowhere, Load;
-        store_where_it_appears: 2, Nowhere, Store;
-        hypervisor_write_where_it_appears: 2, Nowhere, Write;
+        load_where_it_appears: 3, Nowhere, Load;
+        store_where_it_appears: 3, Nowhere, Store;
+        hypervisor_write_where_it_appears: 3, Nowhere, Write;
     }
     against_add_of_another: ADD_ANOTHER {
-        load_of_an_empty_page: 2, Empty, Load;
-        store_to_an_untouched_page: 2, Bare, Store;
-        store_that_makes_a_huge_leaf: 2, BareHuge, Store;
-        load_of_a_stored_page: 2, Stored, Load;
-        hypervisor_write: 2, Small, Write;
+        load_of_an_empty_page: 3, Empty, Load;
+        store_to_an_untouched_page: 3, Bare, Store;
+        store_that_makes_a_huge_leaf: 3, BareHuge, Store;
+        load_of_a_stored_page: 3, Stored, Load;
+        hypervisor_write: 3, Small, Write;
     }
     against_remove: REMOVE {
-        load_of_an_untouched_page: 2, Bare, Load;
-        store_to_an_empty_page: 2, Empty, Store;
-        store_to_a_page: 2, Small, Store;
-        fetch_of_a_shared_page: 2, Shared, Fetch;
-        store_to_a_shared_page: 2, Shared, Store;
-        store_to_a_huge_leaf: 2, Huge, Store;
-        store_that_makes_a_huge_leaf: 2, BareHuge, Store;
-        load_of_a_stored_page: 2, Stored, Load;
-        hypervisor_read: 2, Small, Read;
-        hypervisor_read_of_a_shared_page: 2, Shared, Read;
-        hypervisor_write: 2, Small, Write;
+        load_of_an_untouched_page: 3, Bare, Load;
+        store_to_an_empty_page: 3, Empty, Store;
+        store_to_a_page: 3, Small, Store;
+        fetch_of_a_shared_page: 3, Shared, Fetch;
+        store_to_a_shared_page: 3, Shared, Store;
+        store_to_a_huge_leaf: 3, Huge, Store;
+        store_that_makes_a_huge_leaf: 3, BareHuge, Store;
+        load_of_a_stored_page: 3, Stored, Load;
+        hypervisor_read: 3, Small, Read;
+        hypervisor_read_of_a_shared_page: 3, Shared, Read;
+        hypervisor_write: 3, Small, Write;
     }
     against_remove_of_another: REMOVE_ANOTHER {
-        load_of_a_shared_page: 2, Shared, Load;
-        store_to_a_shared_page: 2, Shared, Store;
+        load_of_a_shared_page: 3, Shared, Load;
+        store_to_a_shared_page: 3, Shared, Store;
     }
     against_shrink: SHRINK {
-        load_of_a_page: 2, Last, Load;
-        store_to_a_page: 2, Last, Store;
-        hypervisor_write: 2, Last, Write;
+        load_of_a_page: 3, Last, Load;
+        store_to_a_page: 3, Last, Store;
+        hypervisor_write: 3, Last, Write;
     }
     against_shrink_behind: SHRINK_BEHIND {
-        store_to_an_empty_page: 2, Empty, Store;
-        load_from_a_huge_leaf: 2, Huge, Load;
-        store_to_a_huge_leaf: 2, Huge, Store;
-        hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
+        store_to_an_empty_page: 3, Empty, Store;
+        load_from_a_huge_leaf: 3, Huge, Load;
+        store_to_a_huge_leaf: 3, Huge, Store;
+        hypervisor_write_to_a_huge_leaf: 3, Huge, Write;
     }
     against_grow: GROW {
-        load_where_it_grows: 2, Behind, Load;
-        store_where_it_grows: 2, Behind, Store;
-        hypervisor_write_where_it_grows: 2, Behind, Write;
+        load_where_it_grows: 3, Behind, Load;
+        store_where_it_grows: 3, Behind, Store;
+        hypervisor_write_where_it_grows: 3, Behind, Write;
     }
     against_read_only: READ_ONLY {
-        load_of_an_empty_page: 2, Empty, Load;
-        store_to_an_empty_page: 2, Empty, Store;
-        store_to_a_page: 2, Small, Store;
-        store_to_a_shared_page: 2, Shared, Store;
-        store_to_a_huge_leaf: 2, Huge, Store;
-        store_to_a_stored_page: 2, Stored, Store;
-        hypervisor_read: 2, Small, Read;
-        hypervisor_write: 2, Small, Write;
-        hypervisor_write_to_a_shared_page: 2, Shared, Write;
-        hypervisor_write_to_a_huge_leaf: 2, Huge, Write;
+        load_of_an_empty_page: 3, Empty, Load;
+        store_to_an_empty_page: 3, Empty, Store;
+        store_to_a_page: 3, Small, Store;
+        store_to_a_shared_page: 3, Shared, Store;
+        store_to_a_huge_leaf: 3, Huge, Store;
+        store_to_a_stored_page: 3, Stored, Store;
+        hypervisor_read: 3, Small, Read;
+        hypervisor_write: 3, Small, Write;
+        hypervisor_write_to_a_shared_page: 3, Shared, Write;
+        hypervisor_write_to_a_huge_leaf: 3, Huge, Write;
     }
     against_writable: WRITABLE {
-        load_of_a_page: 2, Small, Load;
-        store_to_an_empty_page: 2, Empty, Store;
-        store_to_a_page: 2, Small, Store;
-        store_to_a_shared_page: 2, Shared, Store;
-        hypervisor_write: 2, Small, Write;
+        load_of_a_page: 3, Small, Load;
+        store_to_an_empty_page: 3, Empty, Store;
+        store_to_a_page: 3, Small, Store;
+        store_to_a_shared_page: 3, Shared, Store;
+        hypervisor_write: 3, Small, Write;
     }
 }

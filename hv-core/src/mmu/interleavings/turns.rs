@@ -1,4 +1,4 @@
-//! Mutations against mutations: the lock lets one go first, and what it leaves is what the other one finds. At most two preemptions.
+//! Mutations against mutations: the lock lets one go first, and what it leaves is what the other one finds. At most three preemptions.
 
 use super::account::Seat;
 use super::guest::contents;
@@ -17,7 +17,7 @@ type Guest = Space<'static, super::machine::Machine<true>>;
 fn turns(scene: Scene, first: fn(&Guest, &mut Cpu), second: fn(&Guest, &mut Cpu)) {
     Run {
         setup: scene.setup(),
-        preemptions: 2,
+        preemptions: 3,
         before: move |seat: &Seat| {
             scene.before(seat);
             warm(seat, 1, scene.page());
@@ -38,7 +38,7 @@ fn a_page_is_in_one_of_two_harvests() {
     let scene = Scene::Small;
     Run {
         setup: scene.setup(),
-        preemptions: 2,
+        preemptions: 3,
         before: move |seat: &Seat| {
             scene.before(seat);
             start(seat, scene);
@@ -60,7 +60,7 @@ fn a_log_is_switched_on_once() {
     let scene = Scene::Small;
     Run {
         setup: scene.setup(),
-        preemptions: 2,
+        preemptions: 3,
         before: move |seat: &Seat| scene.before(seat),
         first: move |seat: &Seat| seat.with_cpu(|space, cpu| space.start_log(cpu, AT).is_ok()),
         second: move |seat: &Seat| seat.with_cpu(|space, cpu| space.start_log(cpu, AT).is_ok()),
@@ -115,7 +115,7 @@ fn read_only_for_a_while_and_a_log_lose_nothing() {
 fn pruning_against_unmapping_frees_the_table_once() {
     Run {
         setup: Scene::Empty.setup(),
-        preemptions: 2,
+        preemptions: 3,
         before: |seat: &Seat| Scene::Empty.before(seat),
         first: |seat: &Seat| seat.with_cpu(|space, cpu| space.prune(cpu)),
         second: |seat: &Seat| {
