@@ -42,6 +42,8 @@ fn nothing_is_missed(seat: &Seat, scene: Scene, raced: Raced, copy: u64) {
     assert!(harvest(seat, scene).0);
 }
 
+/// What is stored once the log is on is in it.
+/// Defends the close before the log is on, and the protection, flush and grace period after it.
 pub(super) const START: Mutation = Mutation {
     act: |seat, scene| {
         start(seat, scene);
@@ -52,6 +54,7 @@ pub(super) const START: Mutation = Mutation {
 };
 
 /// Nothing is dirty yet.
+/// Defends the mark after the swap, and its order: the bit before the summary.
 pub(super) const HARVEST: Mutation = Mutation {
     ready: start,
     act: |seat, scene| copy_if_dirty(seat, scene, scene.old().0),
@@ -60,6 +63,7 @@ pub(super) const HARVEST: Mutation = Mutation {
 };
 
 /// The page is dirty already, and may be stored to without a fault.
+/// Defends the order of a harvest: take, protect, flush, grace.
 pub(super) const HARVEST_OF_A_DIRTY_PAGE: Mutation = Mutation {
     ready: |seat, scene| {
         start(seat, scene);
@@ -74,6 +78,8 @@ pub(super) const HARVEST_OF_A_DIRTY_PAGE: Mutation = Mutation {
     ..NOTHING
 };
 
+/// A fault that marks has the log until it has ended.
+/// Defends the close before the log is given back.
 pub(super) const STOP: Mutation = Mutation {
     ready: start,
     act: |seat, scene| {

@@ -18,14 +18,17 @@ fn unmap(seat: &Seat, page: u64) -> u64 {
 }
 
 /// What is stored before an unmap may be lost, what is stored later may not, and no CPU reaches a frame that was freed.
+/// Defends the close, grace and flush of `unmap`, and the fences of pins.
 pub(super) const UNMAP: Mutation =
     Mutation { act: |seat, scene| unmap(seat, scene.page()), after: (After::Source, After::Kept), ..NOTHING };
 
 /// A neighbour in the table, or under the huge leaf, goes; the page stays as it is.
+/// Defends the split of a huge leaf that is unmapped in part.
 pub(super) const UNMAP_BESIDE: Mutation =
     Mutation { act: |seat, scene| unmap(seat, scene.beside()), after: (After::Kept, After::Source), ..NOTHING };
 
 /// Tables are freed as well.
+/// Defends the flush of cached tables before they are freed.
 pub(super) const EMPTY: Mutation = Mutation {
     act: |seat, _| {
         seat.with_cpu(|space, cpu| space.empty(cpu));
@@ -36,6 +39,7 @@ pub(super) const EMPTY: Mutation = Mutation {
 };
 
 /// Pages go to the store and come back; none is lost, none comes back twice.
+/// Defends the flush and the grace period before a page is compressed.
 pub(super) const PAGE_OUT: Mutation = Mutation {
     // Of the two rounds the first puts the pages to the test.
     act: |seat, _| seat.with_cpu(|space, cpu| space.page_out(cpu) + space.page_out(cpu)),
@@ -43,6 +47,7 @@ pub(super) const PAGE_OUT: Mutation = Mutation {
 };
 
 /// Where hardware leaves R to software, pages rest.
+/// Defends the same where no leaf stands there any more.
 pub(super) const PAGE_OUT_RESTING: Mutation =
     Mutation { setup: |setup| Setup { sets_reference: false, ..setup }, ..PAGE_OUT };
 
@@ -57,6 +62,8 @@ fn used_is_young(seat: &Seat, scene: Scene, raced: Raced, young: u64) {
     assert!(next > 0 || !raced.late, "{raced:?} was not seen");
 }
 
+/// Use is found whenever it is.
+/// Defends the flush after R was cleared.
 pub(super) const AGE: Mutation = Mutation {
     ready: |seat, scene| {
         age(seat, scene.page(), scene.page() + PAGE);
@@ -66,6 +73,8 @@ pub(super) const AGE: Mutation = Mutation {
     ..NOTHING
 };
 
+/// The same where hardware leaves R to software.
+/// Defends the swap by which a page comes to rest.
 pub(super) const AGE_RESTING: Mutation = Mutation { setup: |setup| Setup { sets_reference: false, ..setup }, ..AGE };
 
 fn seen(seat: &Seat, at: u64) -> Seen<'_> {
@@ -81,6 +90,7 @@ fn frame(seat: &Seat, at: u64) -> u64 {
 }
 
 /// The pages stay in their frames.
+/// Defends break before make: transit and flush.
 pub(super) const SPLIT: Mutation = Mutation {
     act: |seat, scene| {
         let before = frame(seat, scene.page());
@@ -100,6 +110,7 @@ fn promote(seat: &Seat, scene: Scene) {
 }
 
 /// Frames that lie side by side become one leaf where they are.
+/// Defends the flush of cached tables before the leaf.
 pub(super) const PROMOTE: Mutation = Mutation {
     act: |seat, scene| {
         let before = frame(seat, scene.page());
@@ -114,6 +125,7 @@ pub(super) const PROMOTE: Mutation = Mutation {
 };
 
 /// Frames that do not are copied, and freed when no CPU can reach them.
+/// Defends the grace period and the flush before the copy.
 pub(super) const PROMOTE_BY_COPY: Mutation = Mutation {
     act: |seat, scene| {
         promote(seat, scene);
@@ -127,6 +139,7 @@ pub(super) const PROMOTE_BY_COPY: Mutation = Mutation {
 };
 
 /// A table that maps nothing goes, unless something was put into it.
+/// Defends the grace period, the second look, and the flush before a table is freed.
 pub(super) const PRUNE: Mutation = Mutation {
     act: |seat, _| {
         let pruned = seat.with_cpu(|space, cpu| space.prune(cpu));

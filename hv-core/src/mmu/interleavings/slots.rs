@@ -18,13 +18,16 @@ fn add_image(seat: &Seat) -> u64 {
 }
 
 /// Where a slot appears, accesses are refused until it is there, and see what it is made of then.
+/// Defends the grace period before the list is edited.
 pub(super) const ADD: Mutation = Mutation { act: |seat, _| add_image(seat), refused: Refused::Until, ..NOTHING };
 
 /// Another slot appears: nothing changes here.
+/// Defends the same, and the release of opening.
 pub(super) const ADD_ANOTHER: Mutation =
     Mutation { setup: |setup| Setup { image: 0, ..setup }, act: |seat, _| add_image(seat), ..NOTHING };
 
 /// Once it has gone nothing reaches its pages, nor the image that it was made of, which may be overwritten then.
+/// Defends the close of the slot and the flush.
 pub(super) const REMOVE: Mutation = Mutation {
     act: |seat, scene| {
         seat.with_cpu(|space, cpu| space.remove_slot(cpu, GuestReal::new(scene.base()))).expect("a slot");
@@ -40,6 +43,7 @@ pub(super) const REMOVE: Mutation = Mutation {
 };
 
 /// The slot before this one goes, and this one moves in the list.
+/// Defends the close of the list.
 pub(super) const REMOVE_ANOTHER: Mutation = Mutation {
     act: |seat, _| {
         seat.with_cpu(|space, cpu| space.remove_slot(cpu, GuestReal::new(ZERO_PAGE))).expect("a slot");
@@ -55,13 +59,17 @@ fn resize(seat: &Seat, pages: u64) -> u64 {
 }
 
 /// The slot ends before the racer's page.
+/// Defends the close, and the second look of `find`.
 pub(super) const SHRINK: Mutation =
     Mutation { act: |seat, _| resize(seat, 1), after: (After::Gone, After::Kept), refused: Refused::Then, ..NOTHING };
 
 /// The slot ends behind it.
+/// Defends the split of a huge leaf at the new end.
 pub(super) const SHRINK_BEHIND: Mutation =
     Mutation { act: |seat, _| resize(seat, 1), after: (After::Kept, After::Gone), ..NOTHING };
 
+/// Where the slot grows, pages appear.
+/// Defends the acquire of `find`.
 pub(super) const GROW: Mutation = Mutation { act: |seat, _| resize(seat, 2), refused: Refused::Until, ..NOTHING };
 
 fn set_read_only(seat: &Seat, scene: Scene, read_only: bool) {
@@ -85,6 +93,8 @@ fn nothing_is_stored(seat: &Seat, scene: Scene, raced: Raced, then: u64) {
     assert_eq!(store(seat, scene.page(), 99), Outcome::Refused);
 }
 
+/// Once it has returned nothing is stored.
+/// Defends the close before the edit, and the flush and grace period after the downgrade.
 pub(super) const READ_ONLY: Mutation = Mutation {
     act: |seat, scene| {
         set_read_only(seat, scene, true);
@@ -95,6 +105,8 @@ pub(super) const READ_ONLY: Mutation = Mutation {
     ..NOTHING
 };
 
+/// Once it has returned no store is refused.
+/// Defends that a fault sees either rights, and that no store is lost or refused for good.
 pub(super) const WRITABLE: Mutation = Mutation {
     ready: |seat, scene| set_read_only(seat, scene, true),
     act: |seat, scene| {
