@@ -8,9 +8,11 @@ pub mod guests;
 mod qemu;
 mod rust_src;
 mod sources;
+mod valgrind;
 
 pub use qemu::{objdump, qemu};
 pub use rust_src::rust_src;
+pub use valgrind::{gungraun_runner, valgrind};
 
 use anyhow::Result;
 

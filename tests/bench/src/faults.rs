@@ -55,10 +55,10 @@ impl Kind {
         match self {
             Self::Spurious => "spurious",
             Self::Zero => "zero page",
-            Self::Ahead => "zero pages upwards",
+            Self::Ahead => "zeros upwards",
             Self::Image => "image pages",
-            Self::Unshare => "copy of an image page",
-            Self::Upgrade => "first store under a log",
+            Self::Unshare => "image copy",
+            Self::Upgrade => "store under log",
         }
     }
 

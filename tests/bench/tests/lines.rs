@@ -147,7 +147,7 @@ fn report<D: Discipline>(discipline: &str, turns: &Turns) -> Trips {
     let Trips { faults, stock, tables, other } = trips;
     let (pattern, name, each) = (turns.pattern, turns.kind.name(), trips.per_fault());
     println!(
-        "lines: {discipline:<10} {pattern:<12} {name:<24} {faults:>5} faults {other:>5} trips ({each:.2} a fault), besides {stock} of the stock, {tables} for tables"
+        "lines: {discipline:<10} {pattern:<12} {name:<16} {faults:>5} faults {other:>5} trips ({each:.2} a fault), besides {stock} of the stock, {tables} for tables"
     );
     trips
 }

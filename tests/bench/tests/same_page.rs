@@ -48,7 +48,7 @@ fn faults<D: Discipline>(space: &Space<'_, Bench, D>, kind: Kind, id: usize, gat
     seat.leave()
 }
 
-fn check<D: Discipline>(kind: Kind, outcome: Outcome, threads: usize) {
+fn check<D: Discipline>(discipline: &str, kind: Kind, outcome: Outcome, threads: usize) {
     let (memory, size) = (machine(kind.size(PAGES)), kind.size(PAGES));
     let space = guest::<D>(&memory, size, Granule::Fixed(LeafSize::Size4K));
     kind.prepare(&seat(&space, 0), std::slice::from_ref(&(0..PAGES)));
@@ -65,8 +65,7 @@ fn check<D: Discipline>(kind: Kind, outcome: Outcome, threads: usize) {
     let [spurious, not_same, wait] =
         [Outcome::Spurious, Outcome::NotSame, Outcome::Wait].map(|other| sum(&|cpu| cpu.stats.outcome(other)));
     println!(
-        "same page: {} threads, {:<20} {made} made, {spurious} found, {not_same} lost, {wait} waited, {discarded} discarded",
-        threads,
+        "same page: {discipline:<10} {threads} threads, {:<12} {made} made, {spurious} found, {not_same} lost, {wait} waited, {discarded} discarded",
         kind.name()
     );
     assert_eq!(made, PAGES, "each page is made once");
@@ -83,19 +82,19 @@ fn check<D: Discipline>(kind: Kind, outcome: Outcome, threads: usize) {
 #[test]
 fn a_page_of_zeros_is_made_by_one_thread_and_keeps_what_all_stored() {
     for threads in [2, 4] {
-        check::<Pins>(Kind::Zero, Outcome::Installed, threads);
+        check::<Pins>("ours", Kind::Zero, Outcome::Installed, threads);
     }
 }
 
 #[test]
 fn a_shared_page_is_copied_by_one_thread_and_the_copy_keeps_what_all_stored() {
     for threads in [2, 4] {
-        check::<Pins>(Kind::Unshare, Outcome::Unshared, threads);
+        check::<Pins>("ours", Kind::Unshare, Outcome::Unshared, threads);
     }
 }
 
 #[test]
 fn the_baselines_make_each_page_once_as_well() {
-    check::<OneLock>(Kind::Zero, Outcome::Installed, 2);
-    check::<ReadWrite>(Kind::Zero, Outcome::Installed, 2);
+    check::<OneLock>("one lock", Kind::Zero, Outcome::Installed, 2);
+    check::<ReadWrite>("read-write", Kind::Zero, Outcome::Installed, 2);
 }
