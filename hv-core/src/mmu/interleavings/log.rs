@@ -78,6 +78,29 @@ pub(super) const HARVEST_OF_A_DIRTY_PAGE: Mutation = Mutation {
     ..NOTHING
 };
 
+/// A page beside it is dirty already, so the harvest looks among the bits whatever the racer has said so far: only the bit itself tells it of the entry.
+/// Defends the release of a mark and the acquire of a harvest.
+const HARVEST_BESIDE_A_DIRTY_PAGE: Mutation = Mutation {
+    ready: |seat, scene| {
+        start(seat, scene);
+        put(seat, scene.beside(), scene.old().1);
+    },
+    ..HARVEST
+};
+
+/// The page is dirty already, and still a store to it faults: whoever finds its bit set may find one that is just being taken.
+/// Defends the mark that asks for nothing.
+const HARVEST_OF_A_DIRTY_PAGE_THAT_FAULTS: Mutation = Mutation {
+    ready: |seat, scene| {
+        (HARVEST_OF_A_DIRTY_PAGE.ready)(seat, scene);
+        for read_only in [true, false] {
+            let base = GuestReal::new(scene.base());
+            seat.with_cpu(|space, cpu| space.set_read_only(cpu, base, read_only)).expect("a slot");
+        }
+    },
+    ..HARVEST_OF_A_DIRTY_PAGE
+};
+
 /// A fault that marks has the log until it has ended.
 /// Defends the close before the log is given back.
 pub(super) const STOP: Mutation = Mutation {
@@ -127,6 +150,14 @@ pairs! {
         store_to_what_was_a_huge_leaf: 3, Huge, Store;
         load_of_a_page: 3, Small, Load;
         hypervisor_write: 3, Small, Write;
+    }
+    against_harvest_beside_a_dirty_page: HARVEST_BESIDE_A_DIRTY_PAGE {
+        store_to_a_page: 2, Small, Store;
+        hypervisor_write: 2, Small, Write;
+    }
+    against_harvest_of_a_dirty_page_that_faults: HARVEST_OF_A_DIRTY_PAGE_THAT_FAULTS {
+        store_to_a_page: 2, Small, Store;
+        hypervisor_write: 2, Small, Write;
     }
     against_stop: STOP {
         store_to_an_empty_page: 3, Empty, Store;

@@ -1,6 +1,8 @@
 //! Faults and the hypervisor's accesses against what is done to pages, leaves and tables. At most three preemptions.
 
 use super::account::Seat;
+use super::guest::{Outcome, load};
+use super::harness::Run;
 use super::machine::PAGE;
 use super::pair::{After, Mutation, NOTHING, RACER, Raced, pairs};
 use super::prepare::warm;
@@ -244,4 +246,27 @@ pairs! {
         hypervisor_read: 3, Emptied, Read;
         hypervisor_write: 3, Emptied, Write;
     }
+}
+
+/// What hardware records until the transit of a split goes to the parts: nobody had used the page before, so a load that is not seen is one that the split lost.
+#[test]
+fn a_load_from_an_unused_huge_leaf_that_is_split_is_recorded() {
+    let scene = Scene::Huge;
+    let young = move |seat: &Seat| age(seat, scene.page(), scene.page() + PAGE);
+    Run {
+        setup: scene.setup(),
+        preemptions: 3,
+        before: move |seat: &Seat| {
+            scene.before(seat);
+            young(seat);
+        },
+        first: move |seat: &Seat| {
+            seat.with_cpu(|space, cpu| space.split(cpu, GuestReal::new(scene.page()))).expect("a huge leaf");
+        },
+        second: move |seat: &Seat| load(seat, scene.page()),
+        check: move |seat: &Seat, (), [loaded]: [Outcome; 1]| {
+            assert_eq!((loaded, young(seat)), (Outcome::Loaded(scene.old().0), 1));
+        },
+    }
+    .every_order();
 }
