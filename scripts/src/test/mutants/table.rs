@@ -24,9 +24,9 @@ fn cells(row: &Row<'_>) -> [String; 4] {
     [row.mutant.name.clone(), row.mutant.takes_out.clone(), by, format!("{:.0}", row.seconds)]
 }
 
-/// A test's own name, without its modules.
+/// A test's own name and that of its module, which says what it is about.
 fn last(test: &str) -> &str {
-    test.rsplit("::").next().unwrap_or(test)
+    test.rmatch_indices("::").nth(1).map_or(test, |(at, _)| &test[at + 2..])
 }
 
 #[cfg(test)]
@@ -48,8 +48,8 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 4);
         assert!(lines.iter().all(|line| bars(line) == bars(lines[0])));
-        assert!(lines[1].contains("| frees_last "));
-        assert!(lines[2].contains("the time limit, in b"));
+        assert!(lines[1].contains("| tests::frees_last "));
+        assert!(lines[2].contains("the time limit, in a::b"));
         assert!(lines[3].contains("NOTHING: survived 3 tests"));
     }
 }
