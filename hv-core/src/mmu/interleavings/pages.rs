@@ -75,9 +75,10 @@ pub(super) const AGE: Mutation = Mutation {
     ..NOTHING
 };
 
-/// The same where hardware leaves R to software.
-/// Defends the swap by which a page comes to rest.
-pub(super) const AGE_RESTING: Mutation = Mutation { setup: |setup| Setup { sets_reference: false, ..setup }, ..AGE };
+/// The same where hardware leaves R to software: a page that was in use comes to rest.
+/// Defends the flush after its entry was taken away.
+pub(super) const AGE_RESTING: Mutation =
+    Mutation { setup: |setup| Setup { sets_reference: false, ..setup }, ready: |_, _| {}, ..AGE };
 
 fn seen(seat: &Seat, at: u64) -> Seen<'_> {
     // SAFETY: 1. Only this CPU mutates.

@@ -68,8 +68,7 @@ pub(super) const SHRINK: Mutation =
 pub(super) const SHRINK_BEHIND: Mutation =
     Mutation { act: |seat, _| resize(seat, 1), after: (After::Kept, After::Gone), ..NOTHING };
 
-/// Where the slot grows, pages appear.
-/// Defends the acquire of `find`.
+/// Where the slot grows, pages appear: refused before, made once after.
 pub(super) const GROW: Mutation = Mutation { act: |seat, _| resize(seat, 2), refused: Refused::Until, ..NOTHING };
 
 fn set_read_only(seat: &Seat, scene: Scene, read_only: bool) {
