@@ -98,7 +98,7 @@ impl Apt {
             Some(Privilege::Root) => self.command("apt-get"),
             Some(Privilege::Sudo) => self.sudo(),
             None => bail!(
-                "installing needs root: run `apt-get install {}` as root (version 10 or later of QEMU), then try again",
+                "installing needs root: run `apt-get install {}` as root, then try again",
                 packages.join(" ")
             ),
         };

@@ -48,7 +48,9 @@ fn install_qemu() -> Result<()> {
     let versions = apt.versions(PACKAGE)?;
     let fits = |(version, suite): &&(String, String)| packaged(version) >= Some(OLDEST) && !suite.is_empty();
     match versions.iter().find(fits) {
-        Some((_, suite)) => apt.install(&[PACKAGE], backports.as_deref().filter(|backports| suite == backports)),
+        Some((_, suite)) => apt
+            .install(&[PACKAGE], backports.as_deref().filter(|backports| suite == backports))
+            .with_context(|| format!("QEMU {OLDEST} or later is needed")),
         None => bail!(
             "no package {PACKAGE} {OLDEST} or later is known to apt here: install QEMU {OLDEST} or later so that {PROGRAM} is on PATH"
         ),
