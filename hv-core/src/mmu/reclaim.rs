@@ -80,9 +80,13 @@ pub(super) fn take_some_out<H: Hardware, D: Discipline>(
 ) -> u64 {
     while space.store().is_some() && !hand.is_idle() {
         let mut leaving = Vec::new();
-        gather(space, cpu, hand, &mut leaving);
+        let round_ends = gather(space, cpu, hand, &mut leaving);
         let freed = take_out(space, cpu, &leaving);
         hand.freed += freed;
+        // Only now: the last pages of a round count for it.
+        if round_ends {
+            hand.begin_round(space.ledger().budget());
+        }
         if freed > 0 {
             return freed;
         }
@@ -119,15 +123,15 @@ impl Hand {
     }
 }
 
-/// Moves the hand until a batch is gathered or the last slot's end is reached, where a new round begins.
+/// Moves the hand until a batch is gathered, or the last slot's end is reached, where the round ends: whether it did.
 fn gather<H: Hardware, D: Discipline>(
     space: &Space<'_, H, D>,
     cpu: &mut Cpu,
     hand: &mut Hand,
     leaving: &mut Vec<Leaving, BATCH>,
-) {
+) -> bool {
     while !leaving.is_full() {
-        let Some(at) = space.slots().next(hand.at) else { return hand.begin_round(space.ledger().budget()) };
+        let Some(at) = space.slots().next(hand.at) else { return true };
         // SAFETY: 1. The mutation lock, held by the caller, keeps every table.
         let seen = unsafe { space.walk(GuestReal::new(at)) };
         let span = seen.place.level.entry_span();
@@ -137,6 +141,7 @@ fn gather<H: Hardware, D: Discipline>(
             Passed::Split => at,
         };
     }
+    false
 }
 
 /// What the hand left behind.
