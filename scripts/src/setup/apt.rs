@@ -97,10 +97,9 @@ impl Apt {
         let mut command = match Privilege::find() {
             Some(Privilege::Root) => self.command("apt-get"),
             Some(Privilege::Sudo) => self.sudo(),
-            None => bail!(
-                "installing needs root: run `apt-get install {}` as root, then try again",
-                packages.join(" ")
-            ),
+            None => {
+                bail!("installing needs root: run `apt-get install {}` as root, then try again", packages.join(" "))
+            }
         };
         command
             .args(["install", "--yes", "--no-install-recommends"])
