@@ -44,7 +44,7 @@ pub struct TestArgs {
 /// What is run by name only.
 #[derive(Clone, Debug, Subcommand)]
 enum Part {
-    /// Take each check of the memory core out, one at a time, and show that a test fails (some ten minutes)
+    /// Take each check of the memory core out, one at a time, and show that a test fails (half an hour)
     Mutants(mutants::MutantsArgs),
 }
 
