@@ -89,8 +89,8 @@ impl<const BROADCAST: bool> Guests<BROADCAST> {
         for _ in 0..TRIES {
             match self.seated(|seat| seat.read(at, &mut page)) {
                 Ok(()) => return page,
-                // The CPU that makes room was taken off its processor by the test's operating system, or others have all there is.
-                Err(AccessError::Stuck | AccessError::OutOfMemory) => thread::yield_now(),
+                // The CPU that makes room was taken off its processor by the test's operating system.
+                Err(AccessError::Stuck) => thread::yield_now(),
                 Err(why) => panic!("reading {at} ends in {why:?}"),
             }
         }
@@ -178,8 +178,6 @@ fn reach<T, const BROADCAST: bool>(
         match seat.fault(&fault.into()) {
             Resolution::Resume => {}
             Resolution::Wait(_) => thread::yield_now(),
-            // For a moment all there is may be in the hands of other CPUs.
-            Resolution::OutOfMemory if seat.space().store().is_some() => thread::yield_now(),
             Resolution::Reflect(Reflect::ReadOnly) if fault.access == Access::Write => return None,
             ended => panic!("{fault:?} ends in {ended:?}"),
         }
