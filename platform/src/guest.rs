@@ -17,7 +17,7 @@ use hv_core::guest::machine::Settings;
 use hv_core::guest::rtas::blob;
 use hv_core::guest::vcpu::Entry;
 use hv_core::guest::{Counters, Ended, GuestMemory, Host as _, Machine, Vcpu, run};
-use hv_core::mmu::{Cpu, Granule, Memory, Seat, Space};
+use hv_core::mmu::{Cpu, Memory, Seat, Space};
 use ppc64_arch::addr::{GuestReal, LeafSize};
 use ppc64_arch::pvr;
 use ppc64_arch::radix::geometry;
