@@ -37,7 +37,11 @@ pub(super) fn over<H: Hardware, D: Discipline>(
 ) {
     let (root, top) = space.top();
     let limit = 1u64.checked_shl(top.address_bits()).unwrap_or(u64::MAX);
-    table(space, (root, top, 0), (from, to.min(limit)), visitor);
+    let to = to.min(limit);
+    // An empty range holds no part of the entry that it lies in.
+    if from < to {
+        table(space, (root, top, 0), (from, to), visitor);
+    }
 }
 
 fn table<H: Hardware, D: Discipline>(

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use hv_core::mmu::{
-    Access, AccessError, Cpu, Granule, Resolution, Seat, SlotSpec, Source, Space, SpaceError, StorageFault,
+    Access, AccessError, Aged, Cpu, Granule, Resolution, Seat, SlotSpec, Source, Space, SpaceError, StorageFault,
 };
 use machine::Machine;
 use ppc64_arch::addr::{EffAddr, GuestReal, LeafSize};
@@ -71,4 +71,14 @@ fn a_budget_in_which_one_instruction_may_not_fit_is_refused() {
     assert!(matches!(make(least - 1), Err(SpaceError::BudgetTooSmall { .. })));
     assert_eq!(memory.pool.free_bytes(), free);
     assert!(make(least).is_ok());
+}
+
+#[test]
+fn an_empty_range_ages_nothing() {
+    let space = space(u64::MAX);
+    let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    assert_eq!(store(&seat, 0x1000), Resolution::Resume);
+    let aged = |from, to| seat.with_cpu(|space, cpu| space.age(cpu, GuestReal::new(from), GuestReal::new(to)));
+    assert_eq!(aged(0x1800, 0x1800), Aged { young: 0, old: 0 });
+    assert_eq!(aged(0x1800, 0x1801), Aged { young: 1, old: 0 });
 }
