@@ -72,7 +72,8 @@ impl<const BROADCAST: bool> World<'_, '_, BROADCAST> {
 
     /// The leaves that map any byte of a range's pages.
     fn leaves(&self, from: u64, to: u64) -> Vec<Translation> {
-        let (mut at, mut leaves) = (from & !(PAGE - 1), vec![]);
+        // An empty range has none, whatever page it lies in.
+        let (mut at, mut leaves) = (if from < to { from & !(PAGE - 1) } else { to }, vec![]);
         while at < to.min(ADDRESSES) {
             let leaf = self.leaf(at);
             at = leaf.map_or(at + PAGE, |leaf| leaf.page().raw() + leaf.size().bytes());
