@@ -17,7 +17,7 @@ use super::owed::Owed;
 use super::seat::Cpu;
 use super::space::Space;
 use super::stats::Made;
-use super::walk::{Place, Seen};
+use super::walk::{Place, Seen, level_below};
 use crate::sync::relax;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::entry::Recorded;
@@ -205,11 +205,9 @@ fn part_of(leaf: Leaf, below: &'static Level, index: u64) -> Leaf {
     Leaf::new(frame, leaf.rights(), leaf.recorded()).with_software(leaf.software())
 }
 
-/// The level whose leaves a leaf of `level` is split into: the largest no larger than `unit`, or where none is that small, the only one.
+/// The level whose leaves a leaf of `level` is split into, `unit` being what a page is.
 fn level_of_parts(level: &'static Level, unit: LeafSize) -> Option<&'static Level> {
-    let small = level.below.iter().filter(|below| below.leaf.is_some_and(|leaf| leaf <= unit));
-    let best = small.max_by_key(|below| below.shift).or(level.below.first()).copied()?;
-    best.leaf.is_some().then_some(best)
+    level_below(level, unit).filter(|below| below.leaf.is_some())
 }
 
 fn count(cpu: &mut Cpu, made: Made, size: LeafSize, below: &'static Level) {

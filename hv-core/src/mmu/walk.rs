@@ -5,7 +5,7 @@
 
 use super::hardware::Hardware;
 use crate::sync::{AtomicU64, Ordering};
-use ppc64_arch::addr::{GuestReal, HostReal};
+use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::{Entry, Level};
 
 /// An entry in a table: where it is, and at which level.
@@ -128,4 +128,11 @@ pub unsafe fn walk<'a, H: Hardware>(hardware: &'a H, root: HostReal, level: &'st
         seen = unsafe { Place::in_table(hardware, table.base(), below, at) }.look();
     }
     seen
+}
+
+/// Which kind of table stands on the way from `level` to a leaf of `size`: the one whose own leaves are the largest that are no larger, or else the first.
+pub(super) fn level_below(level: &'static Level, size: LeafSize) -> Option<&'static Level> {
+    let leads_to = |below: &&&'static Level| below.leaf.is_some_and(|leaf| leaf <= size);
+    let best = level.below.iter().filter(leads_to).max_by_key(|below| below.shift);
+    best.or(level.below.first()).copied()
 }

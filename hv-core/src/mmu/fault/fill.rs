@@ -9,9 +9,9 @@ use crate::mmu::hardware::Hardware;
 use crate::mmu::request::Access;
 use crate::mmu::stats::{Made, Outcome, Reason};
 use crate::mmu::store::{self, PageStore};
-use crate::mmu::walk::{Place, Seen};
+use crate::mmu::walk::{Place, Seen, level_below};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
-use ppc64_arch::radix::{Entry, Level, Table};
+use ppc64_arch::radix::{Entry, Table};
 
 /// Entries of a table, aligned, that one fault on a shared image page fills: 64 KiB of 4 KiB pages.
 const AROUND: usize = 16;
@@ -242,11 +242,4 @@ const fn smaller(size: LeafSize) -> LeafSize {
         LeafSize::Size2M => LeafSize::Size64K,
         LeafSize::Size64K | LeafSize::Size4K => LeafSize::Size4K,
     }
-}
-
-/// Which kind of table to make on the way to a leaf of `size`: the one whose own leaves are the largest that are no larger.
-fn level_below(level: &'static Level, size: LeafSize) -> Option<&'static Level> {
-    let leads_to = |below: &&&'static Level| below.leaf.is_some_and(|leaf| leaf <= size);
-    let best = level.below.iter().filter(leads_to).max_by_key(|below| below.shift);
-    best.or(level.below.first()).copied()
 }
