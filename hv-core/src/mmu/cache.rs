@@ -1,6 +1,9 @@
-//! Each CPU's few 4 KiB frames: taken and put without a lock, refilled and emptied in batches.
+//! Each CPU's own 4 KiB frames: taken and put without a lock.
+//!
+//! Those at hand stand in a short list; behind it is a run of frames that the pool gave out at once, a whole block while there are plenty. So two CPUs that fault all the time meet
+//! at the pool's lock once in some hundred faults, and hold it for some dozen instructions.
 
-use super::frame::{Frame, FramePool};
+use super::frame::{Frame, FramePool, Run};
 use heapless::Vec;
 use ppc64_arch::addr::LeafSize;
 
@@ -11,13 +14,14 @@ const BATCH: usize = CAPACITY / 2;
 #[derive(Debug, Default)]
 pub struct FrameCache {
     frames: Vec<Frame, CAPACITY>,
+    run: Run,
 }
 
 impl FrameCache {
     /// An empty cache.
     #[must_use]
     pub const fn new() -> Self {
-        Self { frames: Vec::new() }
+        Self { frames: Vec::new(), run: Run::EMPTY }
     }
 
     /// A frame of `size`: a small one from here, refilled from `pool` when none is left; a larger one from `pool`.
@@ -47,12 +51,24 @@ impl FrameCache {
     /// Gives everything back to `pool`.
     pub fn drain(&mut self, pool: &FramePool) {
         self.spill(pool, CAPACITY);
+        pool.put_all(&mut self.run);
     }
 
     #[cold]
     fn refill(&mut self, pool: &FramePool) {
-        // A push cannot fail: the cache is empty and the batch is smaller than it.
-        pool.take_small(BATCH, |frame| self.frames.push(frame).unwrap_or_else(drop_impossible));
+        self.lay_out();
+        if self.frames.is_empty() {
+            self.run = pool.take_run();
+            self.lay_out();
+        }
+    }
+
+    /// Frames of the run to the list, which is empty.
+    fn lay_out(&mut self) {
+        for frame in self.run.by_ref().take(BATCH) {
+            // A push cannot fail: a batch is smaller than the list.
+            self.frames.push(frame).unwrap_or_else(drop_impossible);
+        }
     }
 
     #[cold]

@@ -27,8 +27,8 @@ const LINE: usize = 128;
 const APART: u64 = (1 << 30) / LeafSize::Size4K.bytes();
 /// Pages of each CPU in a run.
 const PAGES: u64 = 1024;
-/// Trips of the stock's lines that a run may take: a batch is 32 frames from the pool, and 32 pages from the account; tables take frames as well.
-const STOCK: u64 = 2 * (2 * PAGES + 2 * PAGES / 512).div_ceil(32);
+/// Trips of the stock's lines that a run may take: a CPU comes for 512 frames to the pool, and for 512 pages to the account, each time one trip or two; tables take frames as well.
+const STOCK: u64 = 2 * 2 * (2 * PAGES + 2 * PAGES / 512).div_ceil(512);
 
 /// Who writes, and who wrote each line last.
 #[derive(Default)]
@@ -56,7 +56,7 @@ fn written(at: usize) {
 struct Trips {
     /// Those that made no table.
     faults: usize,
-    /// The frame pool and the account, from which a CPU draws 32 pages at a time.
+    /// The frame pool and the account, from which a CPU draws 512 pages at a time.
     stock: usize,
     /// Of faults that made a table.
     tables: usize,

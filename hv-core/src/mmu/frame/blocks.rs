@@ -4,14 +4,13 @@
 //! the kinds apart, not a rule: a small piece may come out of a large block when nothing else is left. The bit of a free page is set. Blocks with
 //! something free stand in one of three doubly linked lists, so that taking and putting look at a bounded number of words.
 
+use super::free::{Free, PAGES, Run, Span};
+use crate::mmu::pins::MAX_CPUS;
 use ppc64_arch::addr::{HostReal, LeafSize};
 
-const PAGES: u32 = (LeafSize::Size2M.bytes() / LeafSize::Size4K.bytes()) as u32;
-const WORDS: usize = PAGES.div_ceil(64) as usize;
+/// Free pages above which a CPU may keep a whole block for itself: what all of them can keep so is no more than that.
+const PLENTY: u64 = MAX_CPUS as u64 * PAGES as u64;
 const NONE: u32 = u32::MAX;
-/// The pages of one 64 KiB piece: how many, and as bits.
-const LANE_PAGES: u32 = (LeafSize::Size64K.bytes() / LeafSize::Size4K.bytes()) as u32;
-const LANE: u64 = (1 << LANE_PAGES) - 1;
 
 /// Which list a block stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +24,7 @@ enum Cut {
 /// What is known of 2 MiB of host memory.
 #[derive(Debug)]
 pub struct Block {
-    free: [u64; WORDS],
+    free: Free,
     free_pages: u32,
     next: u32,
     previous: u32,
@@ -37,46 +36,28 @@ impl Block {
     /// A block of which nothing is free.
     #[must_use]
     pub const fn new() -> Self {
-        Self { free: [0; WORDS], free_pages: 0, next: NONE, previous: NONE, cut: Cut::Small, listed: false }
+        Self { free: Free::NONE, free_pages: 0, next: NONE, previous: NONE, cut: Cut::Small, listed: false }
     }
 
     fn take_page(&mut self) -> Option<u32> {
-        let word = self.free.iter().position(|&bits| bits != 0)?;
-        let bit = self.free[word].trailing_zeros();
-        self.free[word] &= self.free[word] - 1;
+        let page = self.free.take_page()?;
         self.free_pages -= 1;
-        Some(word as u32 * 64 + bit)
+        Some(page)
     }
 
     fn take_lane(&mut self) -> Option<u32> {
-        for (word, bits) in (0u32..).zip(self.free.iter_mut()) {
-            for bit in (0..64).step_by(LANE_PAGES as usize) {
-                if *bits >> bit & LANE == LANE {
-                    *bits &= !(LANE << bit);
-                    self.free_pages -= LANE_PAGES;
-                    return Some(word * 64 + bit);
-                }
-            }
-        }
-        None
+        let page = self.free.take_lane()?;
+        self.free_pages -= Free::LANE_PAGES;
+        Some(page)
     }
 
     /// Marks `count` pages from `page` free; false, and nothing changed, if one of them is already.
     fn put(&mut self, page: u32, count: u32) -> bool {
-        if words(page, count).any(|(word, bits)| self.free[word] & bits != 0) {
-            return false;
-        }
-        words(page, count).for_each(|(word, bits)| self.free[word] |= bits);
-        self.free_pages += count;
-        true
+        let span = Span::new(page, count);
+        let put = self.free.put(span);
+        self.free_pages += if put { count } else { 0 };
+        put
     }
-}
-
-/// The words that `count` pages from `page` on (a power of two, `page` a multiple of it) have their bits in, and which.
-fn words(page: u32, count: u32) -> impl Iterator<Item = (usize, u64)> {
-    let bits = u64::MAX >> (64 - count.min(64)) << (page % 64);
-    let first = (page / 64) as usize;
-    (first..first + count.div_ceil(64) as usize).map(move |word| (word, bits))
 }
 
 impl Default for Block {
@@ -140,6 +121,22 @@ impl Blocks {
             LeafSize::Size1G => return None,
         };
         self.free_pages -= size.bytes() / LeafSize::Size4K.bytes();
+        self.address(index, page)
+    }
+
+    /// Free pages of one block, taken together so that their CPU need not come back soon: all that it has, or a word of them when memory is no longer
+    /// plentiful.
+    pub(super) fn take_run(&mut self) -> Option<Run> {
+        let index = self.any_small()?;
+        let block = &mut self.blocks[index as usize];
+        let taken = if self.free_pages > PLENTY { block.free.take_all() } else { block.free.take_word() };
+        block.free_pages -= taken.count();
+        self.free_pages -= u64::from(taken.count());
+        self.unlink_if_empty(index);
+        Some(Run::new(self.address(index, 0)?, taken))
+    }
+
+    fn address(&self, index: u32, page: u32) -> Option<HostReal> {
         let offset = u64::from(index) * LeafSize::Size2M.bytes() + u64::from(page) * LeafSize::Size4K.bytes();
         self.base.checked_add(offset)
     }
@@ -185,10 +182,15 @@ impl Blocks {
     }
 
     fn take_small(&mut self) -> Option<(u32, u32)> {
-        let index = self.head(Cut::Small).or_else(|| self.cut_whole(Cut::Small)).or_else(|| self.head(Cut::Large))?;
+        let index = self.any_small()?;
         let page = self.blocks[index as usize].take_page()?;
         self.unlink_if_empty(index);
         Some((index, page))
+    }
+
+    /// The block that small pieces come out of.
+    fn any_small(&mut self) -> Option<u32> {
+        self.head(Cut::Small).or_else(|| self.cut_whole(Cut::Small)).or_else(|| self.head(Cut::Large))
     }
 
     fn take_large(&mut self) -> Option<(u32, u32)> {
@@ -222,7 +224,7 @@ impl Blocks {
         let index = self.head(Cut::Whole)?;
         self.unlink(index);
         let block = &mut self.blocks[index as usize];
-        block.free = [0; WORDS];
+        block.free = Free::NONE;
         block.free_pages = 0;
         block.cut = Cut::Small;
         Some(index)
@@ -278,6 +280,7 @@ impl Blocks {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Frame;
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -317,6 +320,29 @@ mod tests {
     fn partial_pages_at_the_ends_are_left_out() {
         let mut pool = pool(1);
         assert_eq!(pool.give(HostReal::new(0x20_0001), HostReal::new(0x20_3fff)), 0x2000);
+    }
+
+    #[test]
+    fn a_run_is_a_block_while_there_are_plenty_and_a_word_of_one_later() {
+        let blocks = MAX_CPUS + 3;
+        let mut pool = full_pool(blocks);
+        let runs: Vec<usize> = std::iter::from_fn(|| pool.take_run()).map(Iterator::count).collect();
+        let (whole, words) = runs.split_at(3);
+        assert!(whole.iter().all(|frames| *frames == PAGES as usize), "{whole:?}");
+        assert!(words.iter().all(|frames| *frames == 64), "{words:?}");
+        assert_eq!((runs.iter().sum::<usize>(), pool.free_pages()), (blocks * PAGES as usize, 0));
+    }
+
+    #[test]
+    fn the_frames_of_a_run_are_those_that_were_free() {
+        let mut pool = full_pool(1);
+        let large = pool.take(LeafSize::Size64K).expect("a frame");
+        let frames: Vec<Frame> = std::iter::from_fn(|| pool.take_run()).flatten().collect();
+        assert_eq!(frames.len(), (PAGES - Free::LANE_PAGES) as usize);
+        assert!(frames.iter().all(|frame| frame.at().align_down(LeafSize::Size64K) != large));
+        frames.into_iter().for_each(|frame| pool.put(frame.at(), frame.size()));
+        pool.put(large, LeafSize::Size64K);
+        assert_eq!((pool.take(LeafSize::Size2M).is_some(), pool.double_frees()), (true, 0));
     }
 
     #[test]

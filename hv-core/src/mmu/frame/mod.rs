@@ -2,12 +2,14 @@
 //!
 //! A [`Frame`] is ownership of a naturally aligned block of host memory; it is not `Copy`, and giving it to a table entry
 //! ([`Frame::into_entry`]) and taking it back ([`Frame::from_entry`]) are the only ways around that.
-//! The [`FramePool`] cuts 2 MiB blocks (`blocks`) under a lock; each CPU keeps a few small frames of its own
+//! The [`FramePool`] cuts 2 MiB blocks (`blocks`, `free`) under a lock; each CPU keeps a [`Run`] of small frames of its own
 //! ([`super::cache`]), so that a fault takes no lock in the common case.
 
 mod blocks;
+mod free;
 
 pub use blocks::Block;
+pub use free::Run;
 
 use super::hardware::Hardware;
 use crate::sync::Lock;
@@ -146,13 +148,10 @@ impl FramePool {
         Some(Frame { at, size })
     }
 
-    /// Up to `many` 4 KiB frames at one turn of the lock, given to `each`.
-    pub fn take_small(&self, many: usize, mut each: impl FnMut(Frame)) {
-        let mut blocks = self.blocks.lock();
-        for _ in 0..many {
-            let Some(at) = blocks.take(LeafSize::Size4K) else { return };
-            each(Frame { at, size: LeafSize::Size4K });
-        }
+    /// 4 KiB frames that lie in one block, for one CPU to give out: as many as it may keep, none if there is none. The lock is held for as long as it takes to find the block,
+    /// however many frames are in it.
+    pub fn take_run(&self) -> Run {
+        self.blocks.lock().take_run().unwrap_or_default()
     }
 
     /// Takes a frame back.
