@@ -1,15 +1,13 @@
 //! Starts the guest, as often as it asks for it, and says how it went.
 
+use crate::below::{GuestWorld as _, Platform, PoolOf};
 use crate::boot::fdt::Machine as Host;
 use crate::boot::payload::Payload;
 use crate::boot::refusal::Refusal;
+use crate::host::Around;
 use crate::boot::slots::{Part, Plan};
-use crate::pseries::console::{FIRST, Terminal};
-use crate::pseries::hardware::Machine as Hardware;
-use crate::pseries::host::Pseries;
-use crate::pseries::world::Nested;
-use crate::pseries::xics;
 use alloc::vec::Vec;
+use core::marker::PhantomData;
 use hv_core::guest::cmdline::Options;
 use hv_core::guest::devtree::{self, GuestConfig};
 use hv_core::guest::layout::{self, Layout, Wanted};
@@ -17,7 +15,7 @@ use hv_core::guest::machine::Settings;
 use hv_core::guest::rtas::blob;
 use hv_core::guest::vcpu::Entry;
 use hv_core::guest::{Counters, Ended, GuestMemory, Host as _, Machine, Vcpu, run};
-use hv_core::mmu::{Cpu, Memory, Seat, Space};
+use hv_core::mmu::{Cpu, Seat, Space};
 use ppc64_arch::addr::{GuestReal, LeafSize};
 use ppc64_arch::pvr;
 use ppc64_arch::radix::geometry;
@@ -30,7 +28,7 @@ const TREE_BYTES: u64 = LeafSize::Size64K.bytes();
 const CONSOLE_POLLS: u64 = 50;
 
 /// A guest that can be started.
-pub struct Guest<'m> {
+pub struct Guest<'m, P> {
     /// The machine's description, payload and options.
     host: &'m Host,
     payload: &'m Payload,
@@ -38,9 +36,10 @@ pub struct Guest<'m> {
     layout: Layout,
     config: GuestConfig,
     cpu: pvr::Cpu,
+    platform: PhantomData<P>,
 }
 
-impl<'m> Guest<'m> {
+impl<'m, P: Platform> Guest<'m, P> {
     /// Plans a guest of what the machine and its command line say.
     ///
     /// # Errors
@@ -49,8 +48,8 @@ impl<'m> Guest<'m> {
         host: &'m Host,
         payload: &'m Payload,
         options: Options,
-        memory: &Memory<Hardware>,
-        platform: &Pseries,
+        memory: &PoolOf<P>,
+        platform: &Around,
     ) -> Result<Self, Refusal> {
         let cpu = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
         let memory_bytes = memory_size(options.memory_bytes, options.budget, memory.pool.free_bytes())?;
@@ -76,7 +75,7 @@ impl<'m> Guest<'m> {
             has_random: platform.random().is_some(),
             rng_seed: seed(platform),
         };
-        Ok(Self { host, payload, plan, layout, config, cpu })
+        Ok(Self { host, payload, plan, layout, config, cpu, platform: PhantomData })
     }
 
     /// Runs the guest in `space` until it does not want to begin anew.
@@ -85,11 +84,11 @@ impl<'m> Guest<'m> {
     /// [`Refusal`]: its memory could not be made.
     pub fn run(
         &mut self,
-        seat: &Seat<'_, '_, Hardware>,
-        platform: &Pseries,
+        seat: &Seat<'_, '_, P::Hardware>,
+        platform: &Around,
         counters: &mut Counters,
     ) -> Result<Ended, Refusal> {
-        let mut world = Nested::new(self.cpu, self.host.decrementer_bits);
+        let mut world = P::world(self.host, self.cpu);
         let console_poll = self.listen();
         loop {
             let entry = self.load(seat)?;
@@ -111,7 +110,7 @@ impl<'m> Guest<'m> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn space<'h>(&self, memory: &'h Memory<Hardware>, options: &Options) -> Result<Space<'h, Hardware>, Refusal> {
+    pub fn space<'h>(&self, memory: &'h PoolOf<P>, options: &Options) -> Result<Space<'h, P::Hardware>, Refusal> {
         let space = match options.budget {
             Some(budget) => Space::with_budget(memory, LPID, options.granule, &geometry::ROOT, budget),
             None => Space::new(memory, LPID, options.granule),
@@ -122,7 +121,7 @@ impl<'m> Guest<'m> {
     }
 
     /// Writes what is neither zeros nor an image: unaligned parts of the kernel, the RTAS blob, the device tree.
-    fn load(&self, seat: &Seat<'_, '_, Hardware>) -> Result<Entry, Refusal> {
+    fn load(&self, seat: &Seat<'_, '_, P::Hardware>) -> Result<Entry, Refusal> {
         for Part { guest, bytes } in &self.plan.written {
             GuestMemory::write(seat, *guest, bytes)?;
             GuestMemory::make_fetchable(seat, *guest, bytes.len() as u64);
@@ -144,7 +143,7 @@ impl<'m> Guest<'m> {
         Settings {
             memory_bytes: self.config.memory_bytes,
             cpus: self.config.cpus,
-            relocatable_vectors: true,
+            relocatable_vectors: P::relocatable_vectors(self.cpu),
             isa_3_1: self.cpu.is_v31(),
             console_poll,
         }
@@ -152,19 +151,10 @@ impl<'m> Guest<'m> {
 
     /// Has the console interrupt us; if it cannot, how often to look.
     fn listen(&self) -> Option<u64> {
-        let vty = self.host.terminals.first();
-        let listens = vty
-            .and_then(|vty| Some((vty.unit, vty.irq?)))
-            .is_some_and(|(unit, irq)| xics::listen(unit, irq, self.host.server));
+        let listens = P::listen(self.host);
         defmt::info!("the console interrupts: {=bool}", listens);
         (!listens).then_some(self.host.timebase_hz / CONSOLE_POLLS)
     }
-}
-
-/// The guest's terminal: the first one of the machine.
-#[must_use]
-pub fn terminal(host: &Host) -> Terminal {
-    host.terminals.first().map_or(FIRST, |vty| Terminal::new(vty.unit))
 }
 
 /// The CPU that everything runs on.
@@ -188,7 +178,7 @@ fn memory_size(asked: Option<u64>, budget: Option<u64>, free: u64) -> Result<u64
 }
 
 /// 32 random bytes for the guest's kernel.
-fn seed(platform: &Pseries) -> Option<[u8; 32]> {
+fn seed(platform: &Around) -> Option<[u8; 32]> {
     let mut seed = [0; 32];
     for bytes in seed.chunks_exact_mut(8) {
         bytes.copy_from_slice(&platform.random()?.to_be_bytes());

@@ -7,6 +7,8 @@
 //! | offset | who enters | state |
 //! | --- | --- | --- |
 //! | 0x000 | SLOF or VOF, after loading us as a kernel anywhere | r5 = client interface |
+//! | 0x000 | skiboot, after loading us as its payload anywhere | big-endian, r3 = device tree, r5 = 0 |
+//! | 0x010 | the reset vector of a powernv machine without firmware | big-endian, r3 = device tree |
 //! | 0x100 | the reset vector, when we are the firmware (`-bios`) | big-endian, r3 = device tree |
 //! | 0x100 | a system reset, later | little-endian |
 //! | other vectors | interrupts of the hypervisor itself | little-endian |
@@ -19,7 +21,7 @@
 use core::arch::global_asm;
 
 /// An instruction that has to be read in big-endian mode, as the little-endian assembler must lay it down.
-const fn be(instruction: u32) -> u32 {
+pub const fn be(instruction: u32) -> u32 {
     instruction.swap_bytes()
 }
 
@@ -41,10 +43,8 @@ global_asm!(
     "
     .section .head, \"ax\"
 
-    # Enters little-endian 64-bit mode from wherever the CPU is; falls through in that mode. Changes r10, r11, r12 and LR.
-    .macro BECOME_LITTLE_ENDIAN
-    .long 0x08000048            # LE: tdi 0,r0,72 (traps never)     BE: b .+8
-    b 9f                        # LE: nothing to do                 BE: skipped
+    # In big-endian mode: goes on behind this in little-endian 64-bit mode. Changes r10, r11, r12 and LR.
+    .macro BIG_TO_LITTLE_ENDIAN
     .long {be_mfmsr}            # mfmsr r11                         the state as it is,
     .long {be_bcl}              # bcl 20,31,.+4                     LR = the next instruction,
     .long {be_mflr}             # mflr r10
@@ -57,6 +57,14 @@ global_asm!(
     .long {be_mtsrr1}           # mtsrr1 r11
     .long {be_rfid}             # rfid                              from label 9 on
 9:
+    .endm
+
+    # Enters little-endian 64-bit mode from wherever the CPU is; falls through in that mode. Changes r10, r11, r12 and LR.
+    .macro BECOME_LITTLE_ENDIAN
+    .long 0x08000048            # LE: tdi 0,r0,72 (traps never)     BE: b .+8
+    b 7f                        # LE: nothing to do                 BE: skipped
+    BIG_TO_LITTLE_ENDIAN
+7:
     .endm
 
     # A pointer to the symbol's absolute address; the image lies below 4 MiB. No TOC is needed.
@@ -82,11 +90,21 @@ global_asm!(
     addi %r2, %r2, .TOC.@l
     .endm
 
-    # 0x000: from SLOF or VOF.
+    # 0x000: from SLOF, VOF or skiboot.
     .globl entry_of
 entry_of:
-    BECOME_LITTLE_ENDIAN
+    .long 0x08000048            # as in BECOME_LITTLE_ENDIAN
+    b from_firmware             # LE
+    .long {be_b_38}             # BE: b .+0x38, to 0x40
+    nop
+    # 0x010: a powernv machine without firmware.
+    .long {be_b_70}             # BE: b .+0x70, to 0x80
+    .org 0x40
+    BIG_TO_LITTLE_ENDIAN
     b from_firmware
+    .org 0x80
+    BIG_TO_LITTLE_ENDIAN
+    b from_reset
 
     # 0x100: reset.
     .org 0x100
@@ -94,17 +112,7 @@ entry_of:
 entry_reset:
     .long 0x08000048            # as in BECOME_LITTLE_ENDIAN, but little-endian means something else here:
     b 2f                        # LE: a system reset while we run
-    .long {be_mfmsr}            # BE: we are the firmware, and this is the start
-    .long {be_bcl}
-    .long {be_mflr}
-    .long {be_addi}
-    .long {be_li}
-    .long {be_rldicr}
-    .long {be_or}
-    .long {be_ori}
-    .long {be_mtsrr0}
-    .long {be_mtsrr1}
-    .long {be_rfid}
+    BIG_TO_LITTLE_ENDIAN        # BE: we are the firmware, and this is the start
     b from_reset
 2:  mtsprg 1, %r1
     mtsprg 2, %r2
@@ -159,7 +167,8 @@ entry_reset:
     REPORTED 0xf80
     .org 0x1000
 
-    # Everything into a frame on the emergency stack, Rust, and everything back.
+    # Everything into a frame on the emergency stack, Rust, and everything back. SPRG1 and SPRG2 hold r1 and r2, r2 the vector, SRR0 and SRR1 the state.
+    .globl interrupt_common
 interrupt_common:
     LOAD_ADDRESS %r1, __emergency_top
     addi %r1, %r1, -{frame}
@@ -218,14 +227,20 @@ from_reset:
     bl {start}
     nop
 
-    # r5 = client interface. The image lies somewhere else, with the entry point at its start; the firmware still owns the vectors.
+    # r5 = client interface, or 0 and r3 = device tree. The image lies somewhere else, with the entry point at its start; a firmware with a client interface still owns the
+    # vectors.
 from_firmware:
     mr %r31, %r5
+    mr %r29, %r3
     bcl 20, 31, 1f              # LR = label 1 as it runs,
 1:  mflr %r30
     LOAD_ADDRESS %r10, 1b
     subf %r30, %r10, %r30          # r30 = where the image lies
-    LOAD_ADDRESS %r10, 0x100000  # everything behind the head goes to its place:
+    cmpdi %r31, 0
+    LOAD_ADDRESS %r10, 0x100000  # everything behind the head goes to its place,
+    bne 4f
+    li %r10, 0                   # or everything:
+4:
     LOAD_ADDRESS %r11, __file_end
     subf %r11, %r10, %r11
     srdi %r11, %r11, 7            # lines of 128 bytes
@@ -246,6 +261,14 @@ from_firmware:
     bne 2b
     sync
     isync
+    cmpdi %r31, 0
+    bne 5f
+    LOAD_ADDRESS %r12, 6f        # the code as it stands in its place
+    mtctr %r12
+    bctr
+6:  mr %r3, %r29
+    b from_reset
+5:
     PREPARE_RUST
     mr %r3, %r31
     mr %r4, %r30
@@ -291,6 +314,8 @@ firmware_call:
 
     .text
     ",
+    be_b_38 = const be(0x4800_0038),
+    be_b_70 = const be(0x4800_0070),
     be_mfmsr = const be(0x7d60_00a6),
     be_bcl = const be(0x429f_0005),
     be_mflr = const be(0x7d48_02a6),

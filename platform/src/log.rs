@@ -7,7 +7,7 @@
 //!
 //! One CPU runs in the hypervisor so far, with interrupts off; the critical section is what will keep others out.
 
-use crate::pseries::console::Terminal;
+use crate::terminal::Terminal;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
 use critical_section::RestoreState;

@@ -7,39 +7,53 @@
 //! | [`boot`] | the machine described, its memory handed out, the guest found and planned |
 //! | [`guest`] | the guest started, as often as it asks |
 //! | [`report`] | the figures at the end |
-//! | [`pseries`] | the machine below: hcalls, RTAS, consoles, interrupts, nested guests |
-//! | [`log`], [`console`], [`mod@panic`], [`interrupt`] | what we say, and how we fail |
+//! | [`below`] | what every platform has to offer, and which of them this is |
+//! | [`pseries`] | a PAPR hypervisor below: hcalls, RTAS, consoles, interrupts, nested guests |
+//! | [`powernv`] | the hardware below: OPAL, the world switch, translation |
+//! | [`host`], [`hardware`], [`partitions`], [`decrementer`], [`modes`], [`exits`], [`calendar`] | what both have in common |
+//! | [`log`], [`console`], [`terminal`], [`mod@panic`], [`interrupt`] | what we say, and how we fail |
 //! | [`heap`], [`memory`] | memory of our own |
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
+mod below;
 mod boot;
+mod calendar;
 mod console;
+mod decrementer;
+mod exits;
 mod guest;
+mod hardware;
 mod head;
 mod heap;
+mod host;
 mod interrupt;
 mod log;
 mod memory;
+mod modes;
 mod panic;
+mod partitions;
+mod powernv;
 mod pseries;
 mod report;
+mod terminal;
 
+use below::{Kind, Platform};
 use boot::fdt::Machine;
 use boot::refusal::Refusal;
 use console::Console;
 use core::fmt::Write;
 use hv_core::guest::{Counters, Ended, cmdline};
 use hv_core::mmu::Seat;
-use pseries::console::Terminal;
-use pseries::host::Pseries;
+use powernv::PowerNv;
+use pseries::Pseries;
 
 /// Where every boot path arrives, with the machine's device tree at `tree`.
 pub extern "C" fn start(tree: u64) -> ! {
     memory::arm_stack_guards();
-    pseries::use_little_endian_interrupts();
+    below::use_little_endian_interrupts();
     heap::init();
     match run(tree) {
         Ok(ended) => finish(ended),
@@ -50,17 +64,25 @@ pub extern "C" fn start(tree: u64) -> ! {
 /// From the device tree to the guest's end.
 fn run(tree: u64) -> Result<Ended, Refusal> {
     let machine = describe(tree)?;
-    pseries::nested::init()?;
+    match below::kind() {
+        Kind::Pseries => run_on::<Pseries>(&machine),
+        Kind::PowerNv => run_on::<PowerNv>(&machine),
+    }
+}
+
+/// The same on a platform.
+fn run_on<P: Platform>(machine: &Machine) -> Result<Ended, Refusal> {
+    P::init(machine)?;
     let options = cmdline::parse(machine.bootargs)?;
-    let payload = boot::payload::find(&machine)?;
-    let memory = boot::frames::pool(&machine)?;
-    let platform = Pseries::new(guest::terminal(&machine), machine.timebase_hz);
-    let mut guest = guest::Guest::plan(&machine, &payload, options.clone(), &memory, &platform)?;
+    let payload = boot::payload::find(machine)?;
+    let memory = boot::frames::pool(machine, P::hardware())?;
+    let host = P::host(machine, P::terminal(machine));
+    let mut guest = guest::Guest::<P>::plan(machine, &payload, options.clone(), &memory, &host)?;
     let space = guest.space(&memory, &options)?;
     let seat = Seat::new(&space, guest::first_cpu()?);
     let mut counters = Counters::default();
     let start = ppc64_arch::cpu::timebase();
-    let ended = guest.run(&seat, &platform, &mut counters)?;
+    let ended = guest.run(&seat, &host, &mut counters)?;
     report::all(&seat, &counters, start, machine.timebase_hz);
     Ok(ended)
 }
@@ -69,10 +91,10 @@ fn run(tree: u64) -> Result<Ended, Refusal> {
 fn describe(tree: u64) -> Result<Machine, Refusal> {
     // SAFETY: 1. every boot path leaves a device tree in memory that nobody uses from here on; 2. it is reserved in the frame pool.
     let machine = unsafe { boot::fdt::read(tree)? };
-    pseries::rtas::learn(machine.rtas);
+    below::learn(&machine);
     log::set_clock(machine.timebase_hz);
-    if let Some(vty) = machine.terminals.get(1) {
-        log::attach(Terminal::new(vty.unit));
+    if let Some(terminal) = below::log_terminal(&machine) {
+        log::attach(terminal);
     }
     defmt::info!("{=u32} CPUs, PVR {=u32:#x}", machine.cpus, machine.pvr.raw());
     Ok(machine)
@@ -85,7 +107,7 @@ fn finish(ended: Ended) -> ! {
     }
     defmt::println!("end {=str}", report::word(ended));
     log::flush();
-    pseries::rtas::power_off()
+    below::power_off()
 }
 
 /// No guest was started: says why, and stops the machine as failed. Exit code 1.
@@ -93,5 +115,5 @@ fn refuse(why: &Refusal) -> ! {
     _ = writeln!(Console, "samewise: {why}");
     defmt::println!("end refused");
     log::flush();
-    pseries::rtas::os_term()
+    below::fail()
 }

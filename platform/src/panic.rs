@@ -1,7 +1,7 @@
-//! How the hypervisor ends when it cannot go on: a message on the console, the return addresses, the log flushed, and `ibm,os-term`, which QEMU turns into exit
-//! code 1 when it runs with `-action panic=exit-failure`.
+//! How the hypervisor ends when it cannot go on: a message on the console, the return addresses, the log flushed, and the machine stopped as failed: on
+//! pseries `ibm,os-term`, which QEMU turns into exit code 1 when it runs with `-action panic=exit-failure`.
 
-use crate::{console::Console, log, pseries};
+use crate::{below, console::Console, log};
 use core::fmt::Write;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,7 @@ pub fn begin() -> bool {
     match REPORTING.fetch_add(1, Ordering::AcqRel) {
         0 => true,
         1 => false,
-        _ => pseries::rtas::os_term(),
+        _ => below::fail(),
     }
 }
 
@@ -39,7 +39,7 @@ pub fn stop(why: &str) -> ! {
     _ = writeln!(Console, "samewise: stopped: {why}");
     defmt::println!("end hypervisor-panic");
     log::flush();
-    pseries::rtas::os_term()
+    below::fail()
 }
 
 /// Stops if a stack grew over its end: what lies below it is no longer what it was.

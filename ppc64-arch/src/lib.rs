@@ -9,7 +9,9 @@ pub mod addr;
 pub mod bits;
 #[cfg(target_arch = "powerpc64")]
 pub mod cpu;
+pub mod errata;
 pub mod pvr;
 pub mod radix;
 pub mod spr;
+pub mod tlbie;
 pub mod trap;

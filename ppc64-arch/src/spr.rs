@@ -9,6 +9,8 @@ pub use fields::{HFSCR, LPCR};
 pub use tock_registers::LocalRegisterCopy;
 
 #[cfg(target_arch = "powerpc64")]
+pub mod hypervisor;
+#[cfg(target_arch = "powerpc64")]
 pub mod live;
 
 /// Register numbers for `mfspr` and `mtspr` (Power ISA 3.1B Book III chapter 5, SPR encodings).
@@ -45,6 +47,60 @@ pub mod number {
     pub const PVR: u32 = 287;
     /// Target Address Register.
     pub const TAR: u32 = 815;
+    /// Process Identification Register.
+    pub const PIDR: u32 = 48;
+    /// Data Address Watchpoint 0.
+    pub const DAWR0: u32 = 180;
+    /// Data Address Watchpoint 1 (Power ISA 3.1).
+    pub const DAWR1: u32 = 181;
+    /// Completed Instruction Address Breakpoint.
+    pub const CIABR: u32 = 187;
+    /// Data Address Watchpoint Extension 0.
+    pub const DAWRX0: u32 = 188;
+    /// Data Address Watchpoint Extension 1 (Power ISA 3.1).
+    pub const DAWRX1: u32 = 189;
+    /// Hypervisor Facility Status and Control Register.
+    pub const HFSCR: u32 = 190;
+    /// Software-use SPR 3.
+    pub const SPRG3: u32 = 275;
+    /// Hypervisor Software-use SPR 0.
+    pub const HSPRG0: u32 = 304;
+    /// Hypervisor Software-use SPR 1.
+    pub const HSPRG1: u32 = 305;
+    /// Hypervisor Data Storage Interrupt Status Register.
+    pub const HDSISR: u32 = 306;
+    /// Hypervisor Data Address Register.
+    pub const HDAR: u32 = 307;
+    /// Hypervisor Decrementer.
+    pub const HDEC: u32 = 310;
+    /// Hypervisor Real Mode Offset Register.
+    pub const HRMOR: u32 = 313;
+    /// Hypervisor Save/Restore Register 0.
+    pub const HSRR0: u32 = 314;
+    /// Hypervisor Save/Restore Register 1.
+    pub const HSRR1: u32 = 315;
+    /// Logical Partitioning Control Register.
+    pub const LPCR: u32 = 318;
+    /// Logical Partition Identification Register.
+    pub const LPIDR: u32 = 319;
+    /// Hypervisor Maintenance Exception Register.
+    pub const HMER: u32 = 336;
+    /// Processor Compatibility Register.
+    pub const PCR: u32 = 338;
+    /// Hypervisor Emulation Instruction Register.
+    pub const HEIR: u32 = 339;
+    /// Authority Mask Override Register.
+    pub const AMOR: u32 = 349;
+    /// Partition Table Control Register.
+    pub const PTCR: u32 = 464;
+    /// Access Segment Descriptor Register.
+    pub const ASDR: u32 = 816;
+    /// Processor Stop Status and Control Register.
+    pub const PSSCR: u32 = 855;
+    /// Program Priority Register.
+    pub const PPR: u32 = 896;
+    /// Processor Identification Register.
+    pub const PIR: u32 = 1023;
 }
 
 #[cfg(test)]

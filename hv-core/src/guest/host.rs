@@ -27,12 +27,39 @@ pub enum Exit {
     Unexpected(u16),
     /// The platform could not run the guest: its own error code.
     Failed(i64),
+    /// A [`Short`] way began with it, and knows what remains.
+    Begun,
+}
+
+/// What follows when an exit took the short way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Next {
+    /// The guest goes on.
+    Resume = 0,
+    /// It goes on once the registers that only the hypervisor writes (LPCR, DAWRs, CIABR) were loaded anew.
+    Reload = 1,
+    /// It was begun: the stay ends with [`Exit::Begun`].
+    Begun = 2,
+    /// Nothing was done: the stay ends with the exit as it is.
+    Whole = 3,
+}
+
+/// Handles frequent exits without the vCPU's whole state: of its [`Vcpu`] only `regs` are true, and of these not r13 to r31.
+///
+/// A platform may offer an exit here before it ends the stay, or never do so.
+pub trait Short {
+    /// A storage interrupt. `regs.nip` and `regs.msr` are there, of the rest nothing has to be.
+    fn storage(&mut self, vcpu: &mut Vcpu, fault: &StorageFault) -> Next;
+    /// A call: r0 to r12, nip and MSR are there, and may be changed.
+    fn call(&mut self, vcpu: &mut Vcpu) -> Next;
 }
 
 /// Runs a vCPU until its next exit.
 pub trait World {
-    /// Runs `vcpu` until it leaves. `deadline` is the absolute host timebase at which it must leave at the latest.
-    fn enter(&mut self, vcpu: &mut Vcpu, deadline: u64) -> Exit;
+    /// Runs `vcpu` until it leaves. `deadline` is the absolute host timebase at which it must leave at the latest. Exits that `short` can handle need not end
+    /// the stay.
+    fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit;
 
     /// Sleeps until `deadline` (host timebase) or an interrupt for this CPU, whichever is first. The guest's decrementer runs on meanwhile:
     /// the platform keeps it in the vCPU as an absolute expiry.

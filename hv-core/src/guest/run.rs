@@ -3,6 +3,11 @@
 //! Two clocks bound each stay in the guest. The time slice ends it so that devices are looked at, however often the guest leaves for
 //! other reasons. And while an interrupt waits for a guest that has MSR\[EE\] off, stays are short: nothing tells us when EE comes
 //! on. (LPCR\[MER\] would, where it is honoured; it is set as well.)
+//!
+//! Where the platform can, calls and storage interrupts take the short way ([`short`]): they are handled with most of the guest's registers
+//! still in the CPU, and only what that cannot finish comes to the loop.
+
+mod short;
 
 use super::hcall::{self, Call};
 use super::host::{Exit, FaultHandler, GuestMemory, Host, World};
@@ -44,7 +49,8 @@ pub fn run<W: World, H: Host, M: GuestMemory + FaultHandler>(
     vcpu: &mut Vcpu,
     counters: &mut Counters,
 ) -> Ended {
-    let mut runner = Runner { world, host, memory, machine, vcpu, counters, next_look: 0, storm: Storm::default() };
+    let desk = Desk { host, memory, machine, counters, storm: Storm::default(), begun: None };
+    let mut runner = Runner { world, vcpu, desk, next_look: 0 };
     loop {
         match runner.step() {
             Flow::Resume => {}
@@ -59,45 +65,59 @@ pub fn run<W: World, H: Host, M: GuestMemory + FaultHandler>(
 
 struct Runner<'a, W, H, M> {
     world: &'a mut W,
+    vcpu: &'a mut Vcpu,
+    desk: Desk<'a, H, M>,
+    /// Host timebase at which devices are looked at next.
+    next_look: u64,
+}
+
+/// All that an exit is handled with, but for the vCPU itself.
+struct Desk<'a, H, M> {
     host: &'a H,
     memory: &'a M,
     machine: &'a mut Machine,
-    vcpu: &'a mut Vcpu,
     counters: &'a mut Counters,
-    /// Host timebase at which devices are looked at next.
-    next_look: u64,
     storm: Storm,
+    /// What the short way began and could not finish.
+    begun: Option<Begun>,
+}
+
+/// An exit that was handled in part.
+enum Begun {
+    /// The call was made; this is what happens next.
+    Call(Flow),
+    /// The fault was looked at; this is what became of it.
+    Storage(StorageFault, Resolution),
 }
 
 impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
     fn step(&mut self) -> Flow {
         let deadline = self.before_entry();
-        self.counters.entries += 1;
-        self.memory.entering();
-        let exit = self.world.enter(self.vcpu, deadline);
-        self.memory.left();
-        self.counters.exit(&exit);
-        if self.vcpu.in_problem_state() && self.counters.first_user_exit_tb.is_none() {
-            self.counters.first_user_exit_tb = Some(self.host.timebase());
+        self.desk.counters.entries += 1;
+        self.desk.memory.entering();
+        let exit = self.world.enter(self.vcpu, deadline, &mut self.desk);
+        self.desk.memory.left();
+        if self.vcpu.in_problem_state() && self.desk.counters.first_user_exit_tb.is_none() {
+            self.desk.counters.first_user_exit_tb = Some(self.desk.host.timebase());
         }
         self.handle(exit)
     }
 
     /// Delivers what can be delivered; the deadline of the stay.
     fn before_entry(&mut self) -> u64 {
-        let now = self.host.timebase();
-        let hz = self.host.timebase_hz();
+        let now = self.desk.host.timebase();
+        let hz = self.desk.host.timebase_hz();
         if now >= self.next_look {
             self.look_at_devices();
             self.next_look = now.saturating_add((hz / SLICES).max(1));
         }
         self.vcpu.set_lpcr(LPCR::MER::CLEAR);
-        if !self.machine.xics.is_pending(self.vcpu.id) {
+        if !self.desk.machine.xics.is_pending(self.vcpu.id) {
             return self.next_look;
         }
         if self.vcpu.interrupts_on() {
             deliver(self.vcpu, Interrupt::External);
-            self.counters.delivered += 1;
+            self.desk.counters.delivered += 1;
         } else {
             self.vcpu.set_lpcr(LPCR::MER::SET);
         }
@@ -105,8 +125,10 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
     }
 
     fn handle(&mut self, exit: Exit) -> Flow {
+        self.desk.counters.exit(&exit);
         match exit {
-            Exit::Hcall => return self.hypervisor_call(),
+            Exit::Begun => return self.go_on(),
+            Exit::Hcall => return self.desk.hypervisor_call(self.vcpu),
             Exit::Storage(fault) => return self.storage(&fault),
             Exit::Hdec | Exit::External => self.look_at_devices(),
             Exit::Emulation(_) | Exit::Facility(_) => deliver(self.vcpu, Interrupt::ILLEGAL),
@@ -121,37 +143,42 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
         Flow::Resume
     }
 
-    fn hypervisor_call(&mut self) -> Flow {
-        hcall::handle(&mut Call {
-            vcpu: self.vcpu,
-            machine: self.machine,
-            host: self.host,
-            memory: self.memory,
-            counters: self.counters,
-        })
+    /// Finishes what the short way began.
+    fn go_on(&mut self) -> Flow {
+        match self.desk.begun.take() {
+            Some(Begun::Call(flow)) => flow,
+            Some(Begun::Storage(fault, resolution)) => self.resolved(&fault, resolution),
+            None => Flow::Resume,
+        }
     }
 
     fn storage(&mut self, fault: &StorageFault) -> Flow {
-        if self.storm.is_stuck(self.vcpu, fault) {
+        if self.desk.storm.is_stuck(self.vcpu, fault) {
             let nip = self.vcpu.regs.nip;
             error!("no progress: nip {=u64:#x}, address {=u64:#x}", nip, fault.ea.raw());
             return Flow::Stop(StopReason::NoProgress { nip });
         }
+        let resolution = self.desk.memory.fault(fault);
+        self.resolved(fault, resolution)
+    }
+
+    fn resolved(&mut self, fault: &StorageFault, mut resolution: Resolution) -> Flow {
         for _ in 0..WAITS {
-            match self.memory.fault(fault) {
+            match resolution {
                 Resolution::Resume => return Flow::Resume,
                 Resolution::Wait(_) => {
-                    self.counters.waited += 1;
+                    self.desk.counters.waited += 1;
                     self.world.relax();
                 }
                 Resolution::Reflect(why) => {
-                    self.counters.reflected += 1;
+                    self.desk.counters.reflected += 1;
                     deliver(self.vcpu, Interrupt::from_fault(fault, why));
                     return Flow::Resume;
                 }
                 Resolution::OutOfMemory => return Flow::Stop(StopReason::OutOfMemory),
                 Resolution::MachineError => return Flow::Stop(StopReason::MachineError),
             }
+            resolution = self.desk.memory.fault(fault);
         }
         Flow::Resume
     }
@@ -170,41 +197,53 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
         let mut slept = false;
         loop {
             self.look_at_devices();
-            let now = self.host.timebase();
+            let now = self.desk.host.timebase();
             if self.has_reason_to_run(now) {
                 if slept {
-                    self.vcpu.mark_dispatched(self.memory, now);
+                    self.vcpu.mark_dispatched(self.desk.memory, now);
                 }
                 return;
             }
             if !slept {
                 slept = true;
-                self.counters.idles += 1;
-                self.vcpu.mark_yielded(self.memory, now);
+                self.desk.counters.idles += 1;
+                self.vcpu.mark_yielded(self.desk.memory, now);
             }
             self.world.idle(self.vcpu, Some(self.wake_time(now)));
         }
     }
 
     fn has_reason_to_run(&mut self, now: u64) -> bool {
-        self.machine.xics.is_pending(self.vcpu.id)
+        self.desk.machine.xics.is_pending(self.vcpu.id)
             || self.vcpu.decrementer_expired(now)
             || core::mem::take(&mut self.vcpu.prodded)
     }
 
     fn wake_time(&self, now: u64) -> u64 {
-        match self.machine.settings.console_poll {
+        match self.desk.machine.settings.console_poll {
             Some(ticks) => self.vcpu.dec_expiry.min(now.saturating_add(ticks)),
             None => self.vcpu.dec_expiry,
         }
     }
 
     fn look_at_devices(&mut self) {
-        self.machine.vty.flush(self.host);
-        if self.machine.vty.draw(self.host) {
-            let known = self.machine.xics.signal(VTY_SOURCE, true);
+        self.desk.machine.vty.flush(self.desk.host);
+        if self.desk.machine.vty.draw(self.desk.host) {
+            let known = self.desk.machine.xics.signal(VTY_SOURCE, true);
             debug_assert!(known.is_ok(), "the terminal's source is there from the beginning");
         }
+    }
+}
+
+impl<H: Host, M: GuestMemory + FaultHandler> Desk<'_, H, M> {
+    fn hypervisor_call(&mut self, vcpu: &mut Vcpu) -> Flow {
+        hcall::handle(&mut Call {
+            vcpu,
+            machine: self.machine,
+            host: self.host,
+            memory: self.memory,
+            counters: self.counters,
+        })
     }
 }
 
@@ -222,6 +261,15 @@ struct Storm {
 impl Storm {
     /// So many times prove it.
     const LIMIT: u32 = 1000;
+
+    /// Whether this fault is the last one again: then somebody has to look closer. Remembers it otherwise.
+    #[inline]
+    fn repeats(&mut self, vcpu: &Vcpu, fault: &StorageFault) -> bool {
+        let this = Some((vcpu.regs.nip, fault.ea.raw(), fault.access));
+        let same = self.last == this;
+        self.last = this;
+        same
+    }
 
     fn is_stuck(&mut self, vcpu: &Vcpu, fault: &StorageFault) -> bool {
         let this = Some((vcpu.regs.nip, fault.ea.raw(), fault.access));

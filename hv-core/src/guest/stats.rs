@@ -73,6 +73,8 @@ impl Counters {
             Exit::SystemReset => &mut self.system_reset,
             Exit::MachineCheck(_) => &mut self.machine_check,
             Exit::Unexpected(_) | Exit::Failed(_) => &mut self.other,
+            // Counted where it was begun.
+            Exit::Begun => return,
         };
         *counter += 1;
     }

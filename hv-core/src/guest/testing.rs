@@ -1,6 +1,6 @@
 //! Stand-ins for the platform: memory that is a vector, a host that records, a world that plays a script.
 
-use super::host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, World};
+use super::host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, Next, Short, World};
 use super::machine::{Machine, Settings};
 use super::vcpu::{Entry, Vcpu};
 use crate::mmu::{Resolution, StorageFault};
@@ -176,11 +176,28 @@ pub struct Script<'a> {
     pub sleeps: Vec<Option<u64>>,
     /// Called in each sleep.
     pub on_idle: std::boxed::Box<dyn FnMut(&mut Vcpu) + 'a>,
+    /// Whether exits are offered to the short way first.
+    pub short_way: bool,
+    /// How the exits went that ended there.
+    pub resumed: Vec<Next>,
 }
 
 impl<'a> Script<'a> {
     pub fn new(host: &'a FakeHost) -> Self {
-        Self { host, stays: VecDeque::new(), sleeps: Vec::new(), on_idle: std::boxed::Box::new(|_| {}) }
+        Self {
+            host,
+            stays: VecDeque::new(),
+            sleeps: Vec::new(),
+            on_idle: std::boxed::Box::new(|_| {}),
+            short_way: false,
+            resumed: Vec::new(),
+        }
+    }
+
+    /// Offers exits to the short way first, as bare metal does.
+    pub fn with_short_way(mut self) -> Self {
+        self.short_way = true;
+        self
     }
 
     /// Adds a stay.
@@ -191,11 +208,21 @@ impl<'a> Script<'a> {
 }
 
 impl World for Script<'_> {
-    fn enter(&mut self, vcpu: &mut Vcpu, deadline: u64) -> Exit {
-        match self.stays.pop_front() {
-            Some(mut stay) => stay(vcpu, deadline),
-            None => Exit::Failed(0),
+    fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit {
+        while let Some(mut stay) = self.stays.pop_front() {
+            let exit = stay(vcpu, deadline);
+            let next = match &exit {
+                Exit::Hcall if self.short_way => short.call(vcpu),
+                Exit::Storage(fault) if self.short_way => short.storage(vcpu, fault),
+                _ => Next::Whole,
+            };
+            match next {
+                Next::Resume | Next::Reload => self.resumed.push(next),
+                Next::Begun => return Exit::Begun,
+                Next::Whole => return exit,
+            }
         }
+        Exit::Failed(0)
     }
 
     fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>) {

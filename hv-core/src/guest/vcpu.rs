@@ -8,11 +8,15 @@ use ppc64_arch::spr::{LPCR, LocalRegisterCopy};
 use ppc64_arch::trap::Msr;
 use tock_registers::fields::FieldValue;
 
+/// How many [`Vcpu::platform`] has.
+pub const PLATFORM_WORDS: usize = 8;
+
 /// A virtual processor. FP, VSX and the other registers that are not here stay in the hardware: the hypervisor uses
 /// none of them.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Vcpu {
-    /// General registers.
+    /// General registers. First, so that a platform's assembly finds them.
     pub regs: Regs,
     /// The hypervisor's half.
     pub hv: HvState,
@@ -24,6 +28,10 @@ pub struct Vcpu {
     /// `regs.dar` and `regs.dsisr` were set by an injected interrupt: the platform loads DAR and DSISR (live registers
     /// otherwise) before entry, and clears this.
     pub load_dar: bool,
+    /// A register that only the hypervisor writes (LPCR, DAWRs, CIABR) was changed: the platform loads them before the guest goes on, and clears this.
+    pub modes_changed: bool,
+    /// Words of the platform's own, for its assembly.
+    pub platform: [u64; PLATFORM_WORDS],
     /// H_CEDE is waiting. Told apart from running for the sake of other processors' H_PROD.
     pub ceded: bool,
     /// H_PROD came while it did not wait: the next H_CEDE returns at once.
@@ -67,6 +75,8 @@ impl Vcpu {
             id,
             dec_expiry: now.saturating_add(DEC_AT_RESET),
             load_dar: false,
+            modes_changed: true,
+            platform: [0; PLATFORM_WORDS],
             ceded: false,
             prodded: false,
             stopped: false,
@@ -88,7 +98,9 @@ impl Vcpu {
 
     /// Changes fields of its LPCR, and leaves the others.
     pub fn set_lpcr(&mut self, fields: FieldValue<u64, LPCR::Register>) {
-        self.hv.lpcr = fields.modify(self.hv.lpcr);
+        let lpcr = fields.modify(self.hv.lpcr);
+        self.modes_changed |= lpcr != self.hv.lpcr;
+        self.hv.lpcr = lpcr;
     }
 
     /// Whether external interrupts are taken.

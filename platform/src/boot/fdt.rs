@@ -3,6 +3,7 @@
 //! The tree comes from outside and is a claim until it was checked here: size first, then structure (by the parser, in one pass over everything), then
 //! each number that is used. What is missing or makes no sense is named, so that a person can act on it.
 
+use crate::powernv::opal::Opal;
 use crate::pseries::rtas::Tokens;
 use core::fmt;
 use core::ops::Range;
@@ -18,6 +19,14 @@ const LARGEST: u32 = 2 * 1024 * 1024;
 const MEMORY_NODES: usize = 32;
 /// Virtual terminals that are looked at.
 const TERMINALS: usize = 8;
+/// Ranges that firmware keeps; a machine that has more is refused, since the rest would be taken from it.
+pub const RESERVATIONS: usize = 32;
+/// Processor cores that are looked at.
+const CORES: usize = 64;
+/// Threads of a core.
+const THREADS: usize = 8;
+/// UARTs that are looked at.
+const UARTS: usize = 4;
 
 /// A virtual terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +50,12 @@ pub struct Machine {
     pub initrd: Option<Range<u64>>,
     /// The command line.
     pub bootargs: &'static str,
+    /// What firmware keeps for itself.
+    pub reserved: Vec<Range<u64>, RESERVATIONS>,
     /// Virtual terminals, lowest unit address first.
     pub terminals: Vec<Vty, TERMINALS>,
+    /// UARTs on the LPC bus, by their port; lowest first.
+    pub uarts: Vec<u32, UARTS>,
     /// Ticks of the timebase a second.
     pub timebase_hz: u64,
     /// Processor version.
@@ -53,10 +66,16 @@ pub struct Machine {
     pub clock_hz: u32,
     /// Processors there are.
     pub cpus: u32,
+    /// Interrupt server numbers of each core's threads (PIRs where there is no hypervisor below).
+    pub cores: Vec<Vec<u32, THREADS>, CORES>,
     /// The interrupt server number of the first processor.
     pub server: u32,
     /// RTAS calls that the machine offers.
     pub rtas: Tokens,
+    /// The firmware of a machine without a hypervisor below.
+    pub opal: Option<Opal>,
+    /// Whether the machine is QEMU's model of one.
+    pub emulated: bool,
 }
 
 /// Why the device tree is of no use.
@@ -137,14 +156,19 @@ fn describe(tree: Tree<'static>, place: Range<u64>) -> Result<Machine, TreeError
         kernel: pair(&chosen, "qemu,boot-kernel")?.map(|(at, bytes)| at..at.saturating_add(bytes)),
         initrd: initrd(&chosen)?,
         bootargs: string(&chosen, "bootargs")?.unwrap_or(""),
+        reserved: reserved(&root)?,
         terminals: terminals(&root)?,
+        uarts: uarts(&root),
         timebase_hz: u64::from(cell(&cpu, "timebase-frequency")?.ok_or(TreeError::Missing("timebase-frequency"))?),
         pvr: Pvr::new(cell(&cpu, "cpu-version")?.ok_or(TreeError::Missing("cpu-version"))?),
         decrementer_bits: cell(&cpu, "ibm,dec-bits")?.unwrap_or(32),
         clock_hz: cell(&cpu, "clock-frequency")?.unwrap_or(1_000_000_000),
         cpus: u32::try_from(cpu_nodes(&root).count()).unwrap_or(u32::MAX),
         server: cell(&cpu, "ibm,ppc-interrupt-server#s")?.unwrap_or(0),
+        cores: cores(&root),
         rtas: tokens(&root)?,
+        opal: opal(&root)?,
+        emulated: root.property("compatible").is_some_and(|names| names.starts_with(b"qemu,")),
     })
 }
 
@@ -195,9 +219,62 @@ fn terminals(root: &Node) -> Result<Vec<Vty, TERMINALS>, TreeError> {
     Ok(found)
 }
 
-/// The tokens of the RTAS calls that are used.
+/// What firmware keeps: `/reserved-memory` (Devicetree Specification 0.4 chapter 3) and `reserved-ranges`, which skiboot writes as well.
+fn reserved(root: &Node) -> Result<Vec<Range<u64>, RESERVATIONS>, TreeError> {
+    const TOO_MANY: TreeError = TreeError::Invalid("number of reserved ranges");
+    let mut ranges = Vec::new();
+    let mut add = |start: u64, bytes: u64| ranges.push(start..start.saturating_add(bytes)).map_err(|_| TOO_MANY);
+    let nodes = root.child("reserved-memory").into_iter().flat_map(|node| node.children());
+    for node in nodes {
+        if let Some((start, bytes)) = pair(&node, "reg")? {
+            add(start, bytes)?;
+        }
+    }
+    let listed = root.property("reserved-ranges").unwrap_or_default();
+    for [start, bytes] in listed.as_chunks::<16>().0.iter().map(two_numbers) {
+        add(start, bytes)?;
+    }
+    Ok(ranges)
+}
+
+/// Ports of the UARTs that stand on an LPC bus (`/lpcm-opb@*/lpc@*/isa-serial@i*` or `/lpcm-opb@*/lpc@*/serial@i*`).
+fn uarts(root: &Node) -> Vec<u32, UARTS> {
+    let buses = root.children().filter(|node| node.base_name() == "lpcm-opb").flat_map(|node| node.children());
+    let devices = buses.filter(|node| node.base_name() == "lpc").flat_map(|node| node.children());
+    let serial = devices.filter(|node| ["isa-serial", "serial"].contains(&node.base_name()));
+    // The first cell tells the address space, 1 is I/O; the second the port.
+    let ports = serial.filter_map(|node| node.property("reg")?.get(4..8)?.try_into().ok().map(u32::from_be_bytes));
+    let mut found = Vec::new();
+    for port in ports {
+        if found.push(port).is_err() {
+            break;
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+/// Interrupt server numbers of each core's threads.
+fn cores(root: &Node) -> Vec<Vec<u32, THREADS>, CORES> {
+    let threads = |node: Node| {
+        let cells = node.property("ibm,ppc-interrupt-server#s").or_else(|| node.property("reg")).unwrap_or_default();
+        cells.as_chunks::<4>().0.iter().take(THREADS).map(|cell| u32::from_be_bytes(*cell)).collect()
+    };
+    cpu_nodes(root).take(CORES).map(threads).collect()
+}
+
+/// Where OPAL is called (`/ibm,opal`).
+fn opal(root: &Node) -> Result<Option<Opal>, TreeError> {
+    let Some(node) = root.child("ibm,opal") else { return Ok(None) };
+    let base = number(&node, "opal-base-address")?;
+    let entry = number(&node, "opal-entry-address")?;
+    let message_bytes = u64::from(cell(&node, "opal-msg-size")?.unwrap_or(Opal::LEAST_MESSAGE));
+    Ok(base.zip(entry).map(|(base, entry)| Opal { base, entry, message_bytes }))
+}
+
+/// The tokens of the RTAS calls that are used; a machine without a hypervisor below has none.
 fn tokens(root: &Node) -> Result<Tokens, TreeError> {
-    let rtas = root.child("rtas").ok_or(TreeError::Missing("/rtas"))?;
+    let Some(rtas) = root.child("rtas") else { return Ok(Tokens::default()) };
     Ok(Tokens {
         power_off: cell(&rtas, "power-off")?,
         os_term: cell(&rtas, "ibm,os-term")?,
@@ -241,11 +318,16 @@ fn number(node: &Node, name: &'static str) -> Result<Option<u64>, TreeError> {
         .map_err(|_| TreeError::Invalid(name))
 }
 
-/// A property of two numbers of two cells each (pseries roots have two address and two size cells).
+/// A property of two numbers of two cells each (roots of both platforms have two address and two size cells).
 fn pair(node: &Node, name: &'static str) -> Result<Option<(u64, u64)>, TreeError> {
     let Some(value) = node.property(name) else { return Ok(None) };
-    let both: [u8; 16] = value.try_into().map_err(|_| TreeError::Invalid(name))?;
-    let both = u128::from_be_bytes(both).to_be_bytes();
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = both;
-    Ok(Some((u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes([i, j, k, l, m, n, o, p]))))
+    let both: &[u8; 16] = value.try_into().map_err(|_| TreeError::Invalid(name))?;
+    let [first, second] = two_numbers(both);
+    Ok(Some((first, second)))
+}
+
+/// Two numbers of two cells each.
+fn two_numbers(both: &[u8; 16]) -> [u64; 2] {
+    let both = u128::from_be_bytes(*both);
+    [both >> 64, both & u128::from(u64::MAX)].map(|half| u64::try_from(half).unwrap_or(0))
 }

@@ -1,22 +1,21 @@
-//! Gives the machine's memory to the frame pool: all of it but the image, the device tree, and what the guest is started from.
+//! Gives the machine's memory to the frame pool: all of it but the image, the device tree, what the guest is started from, and what firmware keeps.
 
-use super::fdt::Machine;
+use super::fdt::{self, Machine};
 use super::refusal::Refusal;
-use crate::pseries::hardware;
 use core::ops::Range;
 use heapless::Vec;
 use hv_core::mmu::frame::Block;
-use hv_core::mmu::{FramePool, Memory};
+use hv_core::mmu::{FramePool, Hardware, Memory};
 use ppc64_arch::addr::{HostReal, LeafSize};
 
 /// Ranges that are kept out.
-type Reserved = Vec<Range<u64>, 8>;
+type Reserved = Vec<Range<u64>, { 8 + fdt::RESERVATIONS }>;
 
 /// The pool over the machine's memory.
 ///
 /// # Errors
 /// [`Refusal::NoFrames`]: there is no room for the pool's own table, or nothing is left.
-pub fn pool(machine: &Machine) -> Result<Memory<hardware::Machine>, Refusal> {
+pub fn pool<H: Hardware>(machine: &Machine, hardware: H) -> Result<Memory<H>, Refusal> {
     let mut reserved = reserve(machine);
     let end = machine.memory.iter().map(|range| range.end).max().ok_or(Refusal::NoFrames)?;
     let base = HostReal::new(0);
@@ -30,7 +29,7 @@ pub fn pool(machine: &Machine) -> Result<Memory<hardware::Machine>, Refusal> {
         // SAFETY: 1. the gap is memory that no reservation names, so nothing uses it.
         given += unsafe { pool.give(HostReal::new(gap.start), HostReal::new(gap.end)) };
     });
-    if given == 0 { Err(Refusal::NoFrames) } else { Ok(Memory { hardware: hardware::Machine, pool }) }
+    if given == 0 { Err(Refusal::NoFrames) } else { Ok(Memory { hardware, pool }) }
 }
 
 /// What is there already, sorted.
@@ -39,6 +38,7 @@ fn reserve(machine: &Machine) -> Reserved {
     let ranges =
         [Some(crate::memory::image()), Some(machine.tree.clone()), machine.kernel.clone(), machine.initrd.clone()];
     reserved.extend(ranges.into_iter().flatten());
+    reserved.extend(machine.reserved.iter().cloned());
     reserved.sort_unstable_by_key(|range| range.start);
     reserved
 }

@@ -160,7 +160,7 @@ impl Client {
             "samewise: the firmware's client interface failed: {why}; start QEMU with -bios instead of -kernel"
         );
         self.call::<0, 0>(c"exit", []);
-        crate::pseries::rtas::os_term()
+        crate::below::fail()
     }
 }
 

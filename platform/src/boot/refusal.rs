@@ -18,6 +18,8 @@ pub enum Refusal {
     Tree(TreeError),
     /// The hypervisor below.
     Nested(NestedError),
+    /// The firmware left a real mode offset, so that addresses are not what we take them for.
+    Offset(u64),
     /// A processor that is not one of ours.
     Processor(Pvr),
     /// The command line.
@@ -56,6 +58,9 @@ impl fmt::Display for Refusal {
         match self {
             Self::Tree(why) => why.fmt(f),
             Self::Nested(why) => why.fmt(f),
+            Self::Offset(hrmor) => {
+                write!(f, "the firmware left a real mode offset (HRMOR {hrmor:#x}); start us with firmware that leaves 0, such as skiboot")
+            }
             Self::Processor(pvr) => {
                 write!(f, "the processor (PVR {:#010x}) is none that is supported; use -cpu power9, power10 or power11", pvr.raw())
             }

@@ -9,10 +9,9 @@
 
 use super::payload::Payload;
 use super::refusal::Refusal;
-use crate::pseries::hardware::Machine;
 use heapless::Vec;
 use hv_core::guest::layout::Layout;
-use hv_core::mmu::{SlotSpec, Source, Space};
+use hv_core::mmu::{Hardware, SlotSpec, Source, Space};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 
 /// Slots' ends are multiples of this, whatever the granule.
@@ -68,7 +67,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`Refusal::Slot`].
-    pub fn add_to(&self, space: &Space<'_, Machine>) -> Result<(), Refusal> {
+    pub fn add_to<H: Hardware>(&self, space: &Space<'_, H>) -> Result<(), Refusal> {
         for slot in &self.slots {
             // SAFETY: 1. images lie in memory that was kept out of the frame pool for good (`frames`), and nobody writes it.
             unsafe { space.add_slot(slot)? }

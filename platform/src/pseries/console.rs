@@ -4,15 +4,15 @@ use super::{H_SUCCESS, call, number};
 
 /// A virtual terminal, by its unit address; 0 means the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terminal(u64);
+pub struct Vty(u64);
 
 /// The first terminal: where QEMU's own console is. Known without a device tree.
-pub const FIRST: Terminal = Terminal(0);
+pub const FIRST: Vty = Vty(0);
 
 /// Bytes that one call carries.
 const CHUNK: usize = 16;
 
-impl Terminal {
+impl Vty {
     /// The terminal with this unit address (`reg` of its node).
     #[must_use]
     pub const fn new(unit: u64) -> Self {
@@ -32,15 +32,6 @@ impl Terminal {
             written += chunk.len();
         }
         written
-    }
-
-    /// Writes everything, trying again while the terminal is busy, but not for ever: a terminal that takes nothing loses the rest.
-    pub fn write_all(self, mut bytes: &[u8]) {
-        let mut tries = 1_000_000;
-        while !bytes.is_empty() && tries > 0 {
-            bytes = &bytes[self.write(bytes)..];
-            tries -= 1;
-        }
     }
 
     /// Reads what was typed; how many bytes.

@@ -1,15 +1,59 @@
 //! The pseries platform: a partition under a PAPR hypervisor (the L0) that lets it run guests of its own by nested API v1.
 
 pub mod console;
-pub mod hardware;
-pub mod host;
 pub mod nested;
 pub mod number;
 pub mod rtas;
 pub mod world;
 pub mod xics;
 
+use crate::below::Platform;
+use crate::boot::fdt::Machine;
+use crate::boot::refusal::Refusal;
+use crate::hardware;
+use crate::host::Around;
+use crate::terminal::Terminal;
+use core::marker::PhantomData;
 use ppc64_arch::cpu::{Hcall, hcall};
+use ppc64_arch::pvr::Cpu;
+
+/// The platform.
+pub enum Pseries {}
+
+impl Platform for Pseries {
+    type Hardware = hardware::Machine<nested::ByL0>;
+    type World = world::Nested;
+        fn init(_: &Machine) -> Result<(), Refusal> {
+        Ok(nested::init()?)
+    }
+
+    fn hardware() -> Self::Hardware {
+        hardware::Machine(PhantomData)
+    }
+
+    fn host(machine: &Machine, terminal: Terminal) -> Around {
+        Around::new(terminal, machine.timebase_hz, rtas::wall_clock(), characteristics())
+    }
+
+    fn world(machine: &Machine, cpu: Cpu) -> world::Nested {
+        world::Nested::new(cpu, machine.decrementer_bits)
+    }
+
+    fn terminal(machine: &Machine) -> Terminal {
+        Terminal::Vty(machine.terminals.first().map_or(console::FIRST, |vty| console::Vty::new(vty.unit)))
+    }
+
+    fn listen(machine: &Machine) -> bool {
+        let vty = machine.terminals.first();
+        vty.and_then(|vty| Some((vty.unit, vty.irq?)))
+            .is_some_and(|(unit, irq)| xics::listen(unit, irq, machine.server))
+    }
+
+    /// The L0 keeps its own interrupts apart.
+    fn relocatable_vectors(_: Cpu) -> bool {
+        true
+    }
+}
 
 /// Success, in every hcall's r3.
 pub const H_SUCCESS: i64 = 0;
@@ -29,4 +73,11 @@ pub fn use_little_endian_interrupts() -> bool {
 unsafe fn call(number: u64, args: &[u64]) -> Hcall {
     // SAFETY: 1. passed on to the caller.
     unsafe { hcall(number, args) }
+}
+
+/// What the L0 says about speculation.
+fn characteristics() -> Option<(u64, u64)> {
+    // SAFETY: 1. answers in registers.
+    let answer = unsafe { call(number::H_GET_CPU_CHARACTERISTICS, &[]) };
+    (answer.code == H_SUCCESS).then_some((answer.values[0], answer.values[1]))
 }

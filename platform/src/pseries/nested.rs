@@ -16,23 +16,13 @@
 //! * one guest CPU runs on a CPU of ours. With several, these registers have to be exchanged at a switch.
 
 use super::{H_SUCCESS, call, number};
+use crate::hardware::Translations;
+use crate::partitions;
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
 use hv_core::guest::{HvState, Regs};
 use hv_core::mmu::Flush;
 use ppc64_arch::addr::LeafSize;
 use ppc64_arch::cpu::ptesync;
-
-/// Entries of the partition table: the most that the L0 takes (64 KiB, naturally aligned).
-const ENTRIES: usize = 4096;
-/// log2 of the table's size in units of 4 KiB, the low field of the PTCR (Power ISA 3.1B Book III 6.7.6.1).
-const TABLE_SIZE: u64 = 4;
-
-/// The partition table: two big-endian doublewords a partition, indexed by LPID.
-#[repr(C, align(65536))]
-struct PartitionTable([[AtomicU64; 2]; ENTRIES]);
-
-static PARTITIONS: PartitionTable = PartitionTable([const { [const { AtomicU64::new(0) }; 2] }; ENTRIES]);
 
 /// Why nested guests cannot be run here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,23 +53,35 @@ impl fmt::Display for NestedError {
 /// See [`NestedError`].
 pub fn init() -> Result<(), NestedError> {
     const H_FUNCTION: i64 = -2;
-    let table = (&raw const PARTITIONS).addr() as u64;
     // SAFETY: 1. the table is static, aligned to its size, and holds only invalid entries yet; 2. the L0 only reads it.
-    match unsafe { call(number::H_SET_PARTITION_TABLE, &[table | TABLE_SIZE]) }.code {
+    match unsafe { call(number::H_SET_PARTITION_TABLE, &[partitions::register()]) }.code {
         H_SUCCESS => Ok(()),
         H_FUNCTION => Err(NestedError::NotOffered),
         code => Err(NestedError::Refused(code)),
     }
 }
 
-/// Writes partition `lpid`'s entry and makes the L0 forget the old one. An `lpid` that the table has no room for is left alone.
-pub fn set_partition(lpid: u32, scoped: u64, process: u64) {
-    let Some([first, second]) = PARTITIONS.0.get(lpid as usize) else { return };
-    // Relaxed: ptesync below orders the stores before anything that reads the table.
-    second.store(process.to_be(), Ordering::Relaxed);
-    first.store(scoped.to_be(), Ordering::Relaxed);
-    ptesync();
-    flush(Flush::Partition { lpid });
+/// The L0's way with translations.
+#[derive(Debug)]
+pub enum ByL0 {}
+
+impl Translations for ByL0 {
+    // The L0 answers success and reaches nobody else (QEMU), or everybody (KVM): the weaker one is assumed.
+    const BROADCAST: bool = false;
+
+    fn flush(what: Flush) {
+        flush(what);
+    }
+
+    fn kick(_cpu: usize) {
+        // Every other CPU of the machine sleeps in its firmware: none is ever in the guest.
+    }
+
+    fn set_partition(lpid: u32, scoped: u64, process: u64) {
+        if partitions::write(lpid, scoped, process) {
+            flush(Flush::Partition { lpid });
+        }
+    }
 }
 
 /// Fields of the `tlbie` instruction word that H_TLB_INVALIDATE takes (Power ISA 3.1B Book III chapter 6, tlbie).

@@ -57,18 +57,7 @@ fn rtas<const RESULTS: usize>(token: u32, args: &[u32]) -> Option<[u32; RESULTS]
 pub fn wall_clock() -> Option<u64> {
     let token = TOKENS.get()?.get_time_of_day?;
     let [status, year, month, day, hour, minute, second, _nanos] = rtas::<8>(token, &[])?;
-    (status == 0 && (1..=12).contains(&month) && (1970..10_000).contains(&year)).then(|| {
-        days_since_1970(year, month, day) * 86_400 + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second)
-    })
-}
-
-/// Days from 1 January 1970 to this date of the Gregorian calendar. Years are counted from March, so that the leap day comes last.
-fn days_since_1970(year: u32, month: u32, day: u32) -> u64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    let since_march = (153 * month + 2) / 5 + day - 1;
-    // 719 468 days lie between 1 March of year 0 and 1 January 1970.
-    (u64::from(year) * 365 + u64::from(leap_days) + u64::from(since_march)).saturating_sub(719_468)
+    if status == 0 { crate::calendar::seconds(year, month, day, hour, minute, second) } else { None }
 }
 
 /// Routes interrupt source `irq` to CPU `server` with `priority` (`ibm,set-xive`); whether that worked.

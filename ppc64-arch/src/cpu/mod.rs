@@ -4,8 +4,12 @@ mod barrier;
 mod cache;
 mod hcall;
 mod misc;
+mod stop;
+mod tlb;
 
 pub use barrier::{hwsync, isync, lwsync, ptesync};
 pub use cache::{CACHE_LINE, copy, sync_instructions, zero};
 pub use hcall::{Hcall, hcall};
+pub use stop::stop;
+pub use tlb::{tlb_complete, tlbie};
 pub use misc::{darn, medium_priority, timebase, very_low_priority};

@@ -17,6 +17,7 @@ use super::machine::{Flow, Machine};
 use super::stats::Counters;
 use super::vcpu::Vcpu;
 use crate::papr::Rc;
+use crate::papr::hcall::{H_SET_SPRG0, H_SIGNAL_SYS_RESET};
 
 /// What a handler works on.
 pub struct Call<'a> {
@@ -54,6 +55,13 @@ impl From<MemoryError> for Rc {
             MemoryError::OutOfMemory => Self::RESOURCE,
         }
     }
+}
+
+/// Whether a call changes registers beyond those that calls return in.
+#[must_use]
+#[inline]
+pub const fn wants_whole_state(number: u64) -> bool {
+    matches!(number, H_SET_SPRG0 | H_SIGNAL_SYS_RESET)
 }
 
 /// Does the call that the caller's registers ask for, and sets r3.

@@ -28,12 +28,17 @@ pub fn set_mode(call: &mut Call<'_>) -> Answer {
         mode::DAWR0 => {
             let (address, extension) = watchpoint(flags, value1, value2)?;
             (call.vcpu.hv.dawr0, call.vcpu.hv.dawrx0) = (address, extension);
+            call.vcpu.modes_changed = true;
         }
         mode::DAWR1 if call.machine.settings.isa_3_1 => {
             let (address, extension) = watchpoint(flags, value1, value2)?;
             (call.vcpu.hv.dawr1, call.vcpu.hv.dawrx1) = (address, extension);
+            call.vcpu.modes_changed = true;
         }
-        mode::CIABR => call.vcpu.hv.ciabr = instruction_breakpoint(flags, value1, value2)?,
+        mode::CIABR => {
+            call.vcpu.hv.ciabr = instruction_breakpoint(flags, value1, value2)?;
+            call.vcpu.modes_changed = true;
+        }
         mode::ENDIAN => set_byte_order(call, flags, value1, value2)?,
         mode::ADDR_TRANS => set_vector_place(call, flags, value1, value2)?,
         _ => return Err(Rc::P2),

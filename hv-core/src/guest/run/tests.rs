@@ -1,8 +1,9 @@
 use super::*;
+use crate::guest::host::Next;
 use crate::guest::testing::{FakeHost, Ram, Script, machine, set_call, vcpu};
 use crate::guest::xics::Xirr;
 use crate::mmu::{Awaited, Reflect, Ticket};
-use crate::papr::hcall::{H_CEDE, H_PUT_TERM_CHAR};
+use crate::papr::hcall::{H_CEDE, H_PUT_TERM_CHAR, H_SET_MODE, H_SET_SPRG0};
 use ppc64_arch::addr::{EffAddr, GuestReal};
 
 /// What is left after a run.
@@ -12,6 +13,7 @@ struct Done {
     machine: Machine,
     counters: Counters,
     sleeps: std::vec::Vec<Option<u64>>,
+    resumed: std::vec::Vec<Next>,
 }
 
 fn play(host: &FakeHost, ram: &Ram, script: Script<'_>) -> Done {
@@ -21,7 +23,7 @@ fn play(host: &FakeHost, ram: &Ram, script: Script<'_>) -> Done {
 fn play_on(host: &FakeHost, ram: &Ram, mut machine: Machine, mut vcpu: Vcpu, mut script: Script<'_>) -> Done {
     let mut counters = Counters::default();
     let ended = run(&mut script, host, ram, &mut machine, &mut vcpu, &mut counters);
-    Done { ended, vcpu, machine, counters, sleeps: script.sleeps }
+    Done { ended, vcpu, machine, counters, sleeps: script.sleeps, resumed: script.resumed }
 }
 
 fn fault(access: Access, at: u64) -> StorageFault {
@@ -305,4 +307,86 @@ fn what_cannot_be_stops_the_guest() {
     ram.always.set(Some(Resolution::MachineError));
     let broken = Exit::Storage(fault(Access::Read, 0));
     assert_eq!(ended(broken), Ended::Stopped(StopReason::MachineError));
+}
+
+fn calls(number: u64, args: &'static [u64]) -> impl FnMut(&mut Vcpu, u64) -> Exit {
+    move |vcpu, _| {
+        set_call(vcpu, number, args);
+        Exit::Hcall
+    }
+}
+
+#[test]
+fn the_short_way_answers_calls_without_ending_the_stay() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let script = Script::new(&host)
+        .with_short_way()
+        .then(calls(H_PUT_TERM_CHAR, &[0, 2, 0x6869_0000_0000_0000]))
+        .then(calls(H_SET_MODE, &[0, 2, 0x1000, 1]))
+        .then(calls(0x4, &[]));
+    let done = play(&host, &ram, script);
+    assert_eq!(done.resumed[1..], [Next::Reload, Next::Resume], "a watchpoint has to be loaded");
+    assert_eq!((done.counters.entries, done.counters.hcalls), (1, 3));
+    assert_eq!(&*host.written.borrow(), b"hi");
+}
+
+#[test]
+fn what_the_short_way_cannot_finish_is_done_once() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let script = Script::new(&host)
+        .with_short_way()
+        .then(calls(H_CEDE, &[]))
+        .then(calls(H_SET_SPRG0, &[0x77]))
+        .then(|vcpu, _| {
+            assert_eq!(vcpu.hv.sprg[0], 0x77);
+            Exit::Hdec
+        });
+    let done = play(&host, &ram, script);
+    assert_eq!((done.counters.entries, done.counters.hcalls, done.counters.idles), (4, 2, 1));
+    assert_eq!(done.resumed.len(), 0);
+}
+
+#[test]
+fn an_interrupt_that_a_call_made_deliverable_is_delivered_at_once() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    host.type_in(b"x");
+    let mut on = vcpu();
+    on.regs.msr |= Msr::EE.bits();
+    let mut machine = listening();
+    // Masked at first; the guest opens up by a call.
+    machine.xics.set_cppr(0, 0).expect("exists");
+    let script = Script::new(&host).with_short_way().then(calls(crate::papr::hcall::H_CPPR, &[0xff])).then(|vcpu, _| {
+        assert_eq!(vcpu.regs.nip, 0x500);
+        Exit::Hdec
+    });
+    let done = play_on(&host, &ram, machine, on, script);
+    assert_eq!((done.counters.delivered, done.counters.hcalls), (1, 1));
+}
+
+#[test]
+fn the_short_way_resolves_faults_and_leaves_the_rest_to_the_loop() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let outside = fault(Access::Write, 0x10_0000);
+    ram.resolutions.borrow_mut().extend([Resolution::Resume, Resolution::Reflect(Reflect::NoSlot)]);
+    let script = Script::new(&host)
+        .with_short_way()
+        .then(|_, _| Exit::Storage(fault(Access::Read, 0x2000)))
+        .then(move |_, _| Exit::Storage(outside))
+        .then(|vcpu, _| {
+            assert_eq!(vcpu.regs.nip, 0x300);
+            Exit::Hdec
+        });
+    let done = play(&host, &ram, script);
+    assert_eq!((done.counters.data_storage, done.counters.reflected, done.counters.entries), (2, 1, 3));
+}
+
+#[test]
+fn a_guest_without_progress_is_found_on_the_short_way_too() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let mut script = Script::new(&host).with_short_way();
+    for _ in 0..1100 {
+        script = script.then(|_, _| Exit::Storage(fault(Access::Read, 0x2000)));
+    }
+    let done = play(&host, &ram, script);
+    assert_eq!(done.ended, Ended::Stopped(StopReason::NoProgress { nip: done.vcpu.regs.nip }));
 }

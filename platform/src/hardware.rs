@@ -1,15 +1,27 @@
-//! The machine that the tables are made of: memory by its real address (translation is off, so an address is a pointer), and the
-//! flush.
+//! The machine that the tables are made of: memory by its real address (an effective address of ours is the real one, with translation on or off), and the
+//! flush, which each platform has its own way for.
 
-use super::nested;
+use core::marker::PhantomData;
 use core::sync::atomic::AtomicU64;
 use hv_core::mmu::{Flush, Hardware};
 use ppc64_arch::addr::HostReal;
 use ppc64_arch::cpu;
 
+/// How translations of guests are made known, and forgotten.
+pub trait Translations: Sync {
+    /// Whether a flush reaches every CPU.
+    const BROADCAST: bool;
+    /// Completes the flush before it returns.
+    fn flush(what: Flush);
+    /// Makes a CPU leave the guest soon.
+    fn kick(cpu: usize);
+    /// Writes a partition's entry and makes every CPU forget the old one.
+    fn set_partition(lpid: u32, scoped: u64, process: u64);
+}
+
 /// Memory and translation of this machine. All of it is one, so the type has nothing in it.
 #[derive(Debug)]
-pub struct Machine;
+pub struct Machine<T>(pub PhantomData<T>);
 
 /// Memory at a host real address. Frames are not memory of Rust's allocator or of any static, so their provenance is the machine's.
 fn pointer<T>(at: HostReal) -> *mut T {
@@ -22,9 +34,9 @@ fn split(at: HostReal, bytes: usize) -> (usize, usize) {
     (head, (bytes - head) / 8)
 }
 
-// SAFETY: 1. with translation off an effective address is the real address, so the accessors reach the frame itself; 2. `flush` waits for the L0,
-// and there is one CPU, whose translations end when it leaves the guest; 3. nothing here unwinds: panics abort.
-unsafe impl Hardware for Machine {
+// SAFETY: 1. an effective address of ours is the real address, so the accessors reach the frame itself; 2. `T` completes flushes before it returns;
+// 3. nothing here unwinds: panics abort.
+unsafe impl<T: Translations> Hardware for Machine<T> {
     unsafe fn entries(&self, table: HostReal, count: usize) -> &[AtomicU64] {
         // SAFETY: 1. the caller says that this many doublewords of a live table stand there; 2. a table is aligned to its size; 3. everyone
         // reaches them by atomics.
@@ -95,18 +107,17 @@ unsafe impl Hardware for Machine {
         false
     }
 
-    // The L0 answers success and reaches nobody else (QEMU), or everybody (KVM): the weaker one is assumed.
-    const BROADCAST: bool = false;
+    const BROADCAST: bool = T::BROADCAST;
 
     fn flush(&self, what: Flush) {
-        nested::flush(what);
+        T::flush(what);
     }
 
-    fn kick(&self, _cpu: usize) {
-        // Every other CPU of the machine sleeps in its firmware: none is ever in the guest.
+    fn kick(&self, cpu: usize) {
+        T::kick(cpu);
     }
 
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
-        nested::set_partition(lpid, scoped, process);
+        T::set_partition(lpid, scoped, process);
     }
 }

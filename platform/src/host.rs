@@ -1,32 +1,37 @@
 //! What a guest's calls need from the machine: clocks, the console, random numbers.
 
-use super::console::Terminal;
-use super::{H_SUCCESS, call, number, rtas};
+use crate::terminal::Terminal;
 use heapless::Deque;
 use hv_core::guest::Host;
 use ppc64_arch::cpu;
 use spin::Mutex;
 
 /// The machine around a guest.
-pub struct Pseries {
+pub struct Around {
     terminal: Terminal,
     timebase_hz: u64,
-    /// Seconds since 1970 UTC at a timebase. The L0's clock is asked once; from then on the timebase keeps it.
+    /// Seconds since 1970 UTC at a timebase. The machine's clock is asked once; from then on the timebase keeps it.
     clock: Option<(u64, u64)>,
-    /// What the L0 gave beyond what the guest asked for: a call returns up to 16 bytes.
+    /// What the terminal gave beyond what the guest asked for: it is read 16 bytes at a time.
     typed: Mutex<Deque<u8, 16>>,
+    characteristics: Option<(u64, u64)>,
 }
 
-impl Pseries {
-    /// The machine, with the guest's console on `terminal`.
+impl Around {
+    /// The machine, with the guest's console on `terminal`, at `seconds` since 1970 UTC if it has a clock. `characteristics` is what is said below us about speculation.
     #[must_use]
-    pub fn new(terminal: Terminal, timebase_hz: u64) -> Self {
-        let clock = rtas::wall_clock().map(|seconds| (seconds, cpu::timebase()));
-        Self { terminal, timebase_hz, clock, typed: Mutex::new(Deque::new()) }
+    pub fn new(
+        terminal: Terminal,
+        timebase_hz: u64,
+        seconds: Option<u64>,
+        characteristics: Option<(u64, u64)>,
+    ) -> Self {
+        let clock = seconds.map(|seconds| (seconds, cpu::timebase()));
+        Self { terminal, timebase_hz, clock, typed: Mutex::new(Deque::new()), characteristics }
     }
 }
 
-impl Host for Pseries {
+impl Host for Around {
     fn timebase(&self) -> u64 {
         cpu::timebase()
     }
@@ -69,8 +74,6 @@ impl Host for Pseries {
     }
 
     fn cpu_characteristics(&self) -> Option<(u64, u64)> {
-        // SAFETY: 1. answers in registers.
-        let answer = unsafe { call(number::H_GET_CPU_CHARACTERISTICS, &[]) };
-        (answer.code == H_SUCCESS).then_some((answer.values[0], answer.values[1]))
+        self.characteristics
     }
 }

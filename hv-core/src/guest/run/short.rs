@@ -1,0 +1,50 @@
+//! The short way: what is done about a call or a storage interrupt while registers from r14 on, and all that the hypervisor does not use, are still
+//! the guest's own.
+//!
+//! It is for what is frequent and soon done. Whatever would have to look at the whole vCPU, or end its stay, is left to the run loop: an interrupt to be
+//! delivered, a sleep, a fault that is not simply resolved, the same fault once more (a guest that makes no progress is found out about there).
+
+use super::super::hcall;
+use super::super::host::{FaultHandler, GuestMemory, Host, Next, Short};
+use super::super::machine::Flow;
+use super::super::vcpu::Vcpu;
+use super::{Begun, Desk};
+use crate::mmu::{Access, Resolution, StorageFault};
+
+impl<H: Host, M: GuestMemory + FaultHandler> Short for Desk<'_, H, M> {
+    #[inline]
+    fn storage(&mut self, vcpu: &mut Vcpu, fault: &StorageFault) -> Next {
+        if self.storm.repeats(vcpu, fault) {
+            return Next::Whole;
+        }
+        let counter =
+            if fault.access == Access::Fetch { &mut self.counters.instruction_storage } else { &mut self.counters.data_storage };
+        *counter += 1;
+        match self.memory.fault(fault) {
+            Resolution::Resume => Next::Resume,
+            other => self.begin(Begun::Storage(*fault, other)),
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, vcpu: &mut Vcpu) -> Next {
+        if hcall::wants_whole_state(vcpu.regs.gpr[3]) {
+            return Next::Whole;
+        }
+        self.counters.hcalls += 1;
+        match self.hypervisor_call(vcpu) {
+            Flow::Resume if self.machine.xics.is_pending(vcpu.id) => self.begin(Begun::Call(Flow::Resume)),
+            Flow::Resume if core::mem::take(&mut vcpu.modes_changed) => Next::Reload,
+            Flow::Resume => Next::Resume,
+            other => self.begin(Begun::Call(other)),
+        }
+    }
+}
+
+impl<H, M> Desk<'_, H, M> {
+    #[cold]
+    fn begin(&mut self, begun: Begun) -> Next {
+        self.begun = Some(begun);
+        Next::Begun
+    }
+}

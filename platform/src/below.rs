@@ -1,0 +1,103 @@
+//! What is below us: a PAPR hypervisor, or the hardware itself. Only what everybody has to ask, the rest is behind [`Platform`].
+
+use crate::boot::fdt::Machine;
+use crate::boot::refusal::Refusal;
+use crate::host::Around;
+use crate::terminal::Terminal;
+use crate::{powernv, pseries};
+use hv_core::guest::World;
+use hv_core::mmu::{Hardware, Memory};
+use ppc64_arch::pvr::Cpu;
+use ppc64_arch::spr::live;
+use ppc64_arch::trap::Msr;
+
+/// The two kinds of machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A partition under a PAPR hypervisor.
+    Pseries,
+    /// The hardware, in hypervisor state.
+    PowerNv,
+}
+
+/// Which of them: a partition cannot have MSR\[HV\].
+#[must_use]
+pub fn kind() -> Kind {
+    if live::msr().contains(Msr::HV) { Kind::PowerNv } else { Kind::Pseries }
+}
+
+/// One kind of machine, as the code that starts guests sees it.
+pub trait Platform {
+    /// Memory and translation.
+    type Hardware: Hardware + 'static;
+    /// What runs a vCPU.
+    type World: GuestWorld;
+
+    /// Makes the machine ready to run guests.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it cannot.
+    fn init(machine: &Machine) -> Result<(), Refusal>;
+    /// Its memory.
+    fn hardware() -> Self::Hardware;
+    /// The machine around a guest whose console is `terminal`.
+    fn host(machine: &Machine, terminal: Terminal) -> Around;
+    /// A world on this CPU.
+    fn world(machine: &Machine, cpu: Cpu) -> Self::World;
+    /// The guest's terminal.
+    fn terminal(machine: &Machine) -> Terminal;
+    /// Has the console interrupt us when something is typed; whether it will.
+    fn listen(machine: &Machine) -> bool;
+    /// Whether a guest may have its interrupts delivered with relocation on.
+    fn relocatable_vectors(cpu: Cpu) -> bool;
+}
+
+/// A world that can be prepared for another guest.
+pub trait GuestWorld: World {
+    /// Clears what a guest before may have left in registers that entering does not load.
+    fn renew(&mut self);
+}
+
+/// The frame pool of a platform.
+pub type PoolOf<P> = Memory<<P as Platform>::Hardware>;
+
+/// Has interrupts arrive in little-endian mode. Anything that goes wrong before this is silent.
+pub fn use_little_endian_interrupts() {
+    match kind() {
+        Kind::Pseries => _ = pseries::use_little_endian_interrupts(),
+        Kind::PowerNv => powernv::early(),
+    }
+}
+
+/// Makes known what the device tree says about whom to call.
+pub fn learn(machine: &Machine) {
+    match kind() {
+        Kind::Pseries => pseries::rtas::learn(machine.rtas),
+        Kind::PowerNv => powernv::opal::learn(machine.opal),
+    }
+}
+
+/// Where the log goes, if the machine has a place for it.
+#[must_use]
+pub fn log_terminal(machine: &Machine) -> Option<Terminal> {
+    match kind() {
+        Kind::Pseries => machine.terminals.get(1).map(|vty| Terminal::Vty(pseries::console::Vty::new(vty.unit))),
+        Kind::PowerNv => powernv::uart::log(machine).map(Terminal::Uart),
+    }
+}
+
+/// Switches the machine off, all being well.
+pub fn power_off() -> ! {
+    match kind() {
+        Kind::Pseries => pseries::rtas::power_off(),
+        Kind::PowerNv => powernv::opal::power_off(),
+    }
+}
+
+/// Stops the machine as failed.
+pub fn fail() -> ! {
+    match kind() {
+        Kind::Pseries => pseries::rtas::os_term(),
+        Kind::PowerNv => powernv::opal::power_off(),
+    }
+}

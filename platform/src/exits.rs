@@ -1,0 +1,58 @@
+//! What the vector and the registers of an exit mean, on either platform.
+
+use crate::decrementer::low_word;
+use hv_core::guest::{Exit, Vcpu};
+use hv_core::mmu::{Access, StorageFault};
+use ppc64_arch::addr::{EffAddr, GuestReal};
+use ppc64_arch::trap::{Hdsisr, Srr1, vector};
+
+/// What an exit's vector means. `fetch_cause` is why a fetch failed, where that is known.
+#[must_use]
+pub fn decode(vcpu: &Vcpu, vector: u64, fetch_cause: Option<u32>) -> Exit {
+    match vector {
+        vector::HCALL => Exit::Hcall,
+        vector::HDSI => Exit::Storage(data_fault(low_word(vcpu.hv.hdsisr), vcpu.hv.hdar, vcpu.hv.asdr)),
+        vector::HISI => Exit::Storage(fetch_fault(fetch_cause, vcpu.regs.nip, vcpu.hv.asdr)),
+        vector::HDEC => Exit::Hdec,
+        vector::EXTERNAL | vector::HVIRT | vector::HDOORBELL => Exit::External,
+        // Where nobody gives the instruction, 0 is none.
+        vector::HEAI => Exit::Emulation(Some(low_word(vcpu.hv.heir)).filter(|&instruction| instruction != 0)),
+        vector::HFU => Exit::Facility(vcpu.hv.hfscr.to_be_bytes()[0]),
+        vector::SYSTEM_RESET => Exit::SystemReset,
+        vector::MACHINE_CHECK => Exit::MachineCheck(vcpu.regs.msr & Srr1::CAUSE_MASK),
+        other => Exit::Unexpected(u16::try_from(other).unwrap_or(u16::MAX)),
+    }
+}
+
+/// A load's or store's storage interrupt, from HDSISR, HDAR and ASDR.
+#[must_use]
+#[inline]
+pub fn data_fault(cause: u32, ea: u64, claim: u64) -> StorageFault {
+    let cause = Hdsisr::from_bits_retain(cause);
+    StorageFault {
+        access: if cause.contains(Hdsisr::STORE) { Access::Write } else { Access::Read },
+        ea: EffAddr::new(ea),
+        claim: GuestReal::new(claim),
+        table_walk: cause.contains(Hdsisr::TABLE_WALK),
+        cause: Some(cause.bits()),
+    }
+}
+
+/// A fetch's, from its cause bits, the address and ASDR.
+#[must_use]
+#[inline]
+pub fn fetch_fault(cause: Option<u32>, ea: u64, claim: u64) -> StorageFault {
+    StorageFault {
+        access: Access::Fetch,
+        ea: EffAddr::new(ea),
+        claim: GuestReal::new(claim),
+        table_walk: cause.is_some_and(|cause| Hdsisr::from_bits_retain(cause).contains(Hdsisr::TABLE_WALK)),
+        cause,
+    }
+}
+
+/// What is done once a time slice: the log, and a look at the stacks.
+pub fn upkeep() {
+    crate::log::drain_if_filling();
+    crate::panic::check_stacks();
+}

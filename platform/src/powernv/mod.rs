@@ -1,0 +1,86 @@
+//! The powernv platform: the hardware itself, in hypervisor state, with OPAL as its firmware or with none.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`opal`] | calls to the firmware: console, clock, power |
+//! | [`uart`] | the serial port that the log goes to, and the console without firmware |
+//! | [`vectors`] | where interrupts arrive, and which of them are a guest's exits |
+//! | [`switch`] | into the guest and back, and the short way |
+//! | [`world`] | the registers around that |
+//! | [`translations`] | the partition table and `tlbie` |
+//!
+//! The hypervisor runs with translation off. Its addresses are real addresses in any case, see ARCHITECTURE.md.
+
+pub mod opal;
+pub mod switch;
+pub mod translations;
+pub mod uart;
+pub mod vectors;
+pub mod world;
+
+use crate::below::Platform;
+use crate::boot::fdt::Machine;
+use crate::boot::refusal::Refusal;
+use crate::hardware;
+use crate::host::Around;
+use crate::partitions;
+use crate::terminal::Terminal;
+use core::marker::PhantomData;
+use ppc64_arch::errata::Errata;
+use ppc64_arch::pvr::Cpu;
+use ppc64_arch::spr::hypervisor;
+
+/// The platform.
+pub enum PowerNv {}
+
+impl Platform for PowerNv {
+    type Hardware = hardware::Machine<translations::Tlbie>;
+    type World = world::Bare;
+
+    fn init(machine: &Machine) -> Result<(), Refusal> {
+        if hypervisor::hrmor() != 0 {
+            return Err(Refusal::Offset(hypervisor::hrmor()));
+        }
+        translations::init(Errata::of(machine.pvr, machine.emulated));
+        vectors::install();
+        // SAFETY: 1. the table holds no entry yet, so no partition translates; 2. AMOR: a guest may use all of its own keys; 3. nothing is refused by PCR; 4. no
+        // watchpoint is set.
+        unsafe {
+            hypervisor::set_ptcr(partitions::register());
+            hypervisor::set_amor(u64::MAX);
+            hypervisor::set_pcr(0);
+        }
+        Ok(())
+    }
+
+    fn hardware() -> Self::Hardware {
+        hardware::Machine(PhantomData)
+    }
+
+    fn host(machine: &Machine, terminal: Terminal) -> Around {
+        Around::new(terminal, machine.timebase_hz, opal::wall_clock(), None)
+    }
+
+    fn world(machine: &Machine, cpu: Cpu) -> world::Bare {
+        world::Bare::new(cpu, machine.decrementer_bits)
+    }
+
+    fn terminal(_: &Machine) -> Terminal {
+        Terminal::first()
+    }
+
+    /// Typing is looked for now and then: OPAL's interrupts would come through a controller that is left as firmware set it up, which is quiet.
+    fn listen(_: &Machine) -> bool {
+        false
+    }
+
+    /// On POWER9 the hypervisor's own interrupts would move with those of a radix guest (LPCR\[AIL\]); POWER10 has LPCR\[HAIL\] for them.
+    fn relocatable_vectors(cpu: Cpu) -> bool {
+        cpu.is_v31()
+    }
+}
+
+/// Before anything else: little-endian interrupts.
+pub fn early() {
+    vectors::be_host();
+}

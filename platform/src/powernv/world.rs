@@ -1,0 +1,211 @@
+//! Runs a guest's processor on this CPU: the registers around the switch, and sleeping.
+//!
+//! | registers | where they are while the hypervisor runs |
+//! | --- | --- |
+//! | r0 to r31, CR, LR, CTR, XER, PPR, NIP, MSR | in the vCPU ([`super::switch`]) |
+//! | SRR0, SRR1, SPRG0 to SPRG3 | in the vCPU after a stay; in the CPU on the short way. Firmware and reports of ours use them |
+//! | LPCR, DAWRs, CIABR | in the vCPU, and loaded when they change: only the hypervisor writes them |
+//! | DEC | in the CPU, known as the time at which it expires |
+//! | all others | in the CPU: nothing of ours uses them |
+
+use super::opal;
+use super::switch::{self, Left};
+use crate::below::GuestWorld;
+use crate::decrementer::{Decrementer, low_word};
+use crate::exits;
+use crate::modes::{facilities, field, radix_guest};
+use hv_core::guest::host::Short;
+use hv_core::guest::{Exit, Vcpu, World};
+use ppc64_arch::cpu;
+use ppc64_arch::pvr::{Cpu, Pvr};
+use ppc64_arch::spr::{LPCR, hypervisor, live};
+use ppc64_arch::trap::{Msr, Srr1, vector};
+use tock_registers::interfaces::{Readable, Writeable};
+
+/// What ends a sleep: doorbells and decrementer; both exist once more with a hypervisor behind them.
+const WAKES: u64 = field(LPCR::PECE.val(0x1f)) | field(LPCR::HVEE::SET);
+/// The longest stay, in ticks: HDEC must never wrap.
+const LONGEST_STAY: u64 = 0x7fff_ffff;
+
+/// A guest's world in hypervisor state.
+pub struct Bare {
+    /// The CPU's facilities, as HFSCR bits.
+    facilities: u64,
+    /// LPCR bits of every guest here.
+    lpcr: u64,
+    decrementer: Decrementer,
+    /// The partition that this CPU translates for.
+    lpid: Option<u32>,
+}
+
+impl Bare {
+    /// A world on a CPU of design `cpu` whose decrementer has this many bits.
+    #[must_use]
+    pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
+        let decrementer = Decrementer::new(decrementer_bits);
+        let lpcr = radix_guest(decrementer.is_large()) | WAKES;
+        Self { facilities: facilities(cpu), lpcr, decrementer, lpid: None }
+    }
+
+    /// Loads what the CPU has to hold before the guest runs.
+    fn prepare(&mut self, vcpu: &mut Vcpu, deadline: u64) {
+        // The guest must never run as a hypervisor, and always take machine checks; causes are no part of an MSR.
+        let msr = Srr1::from_bits_retain(vcpu.regs.msr).msr();
+        vcpu.regs.msr = (msr.difference(Msr::HV) | Msr::ME).bits();
+        if core::mem::take(&mut vcpu.load_dar) {
+            live::DAR.set(vcpu.regs.dar);
+            live::DSISR.set(vcpu.regs.dsisr);
+        }
+        if vcpu.hv.lpcr & self.lpcr != self.lpcr {
+            vcpu.hv.lpcr |= self.lpcr;
+            vcpu.modes_changed = true;
+        }
+        if vcpu.modes_changed {
+            load_modes(vcpu);
+        }
+        self.take_cpu(vcpu.hv.lpid);
+        self.decrementer.ensure(vcpu.dec_expiry);
+        load_software_registers(vcpu);
+        let stay = deadline.saturating_sub(cpu::timebase()).min(LONGEST_STAY);
+        // SAFETY: 1. it only ends the stay.
+        unsafe { hypervisor::set_hdec(stay) }
+    }
+
+    /// Loads what stays the same for as long as a guest has this CPU.
+    fn take_cpu(&mut self, lpid: u32) {
+        if self.lpid == Some(lpid) {
+            return;
+        }
+        self.lpid = Some(lpid);
+        // SAFETY: 1. the partition's tables translate to its own memory only; 2. facilities are a guest's own registers.
+        unsafe {
+            hypervisor::set_lpidr(u64::from(lpid));
+            hypervisor::set_hfscr(self.facilities);
+        }
+        cpu::isync();
+    }
+}
+
+/// Loads the registers that only the hypervisor writes.
+pub fn load_modes(vcpu: &mut Vcpu) {
+    vcpu.modes_changed = false;
+    let hv = &vcpu.hv;
+    // SAFETY: 1. the world added to the LPCR what every guest has to have, and calls change only AIL, ILE and MER of it; 2. watchpoints and breakpoints that would
+    // watch the hypervisor are refused where they are set.
+    unsafe {
+        hypervisor::set_lpcr(hv.lpcr);
+        hypervisor::set_dawr0(hv.dawr0);
+        hypervisor::set_dawrx0(hv.dawrx0);
+        hypervisor::set_ciabr(hv.ciabr);
+        if Pvr::new(low_word(live::PVR.get())).cpu().is_some_and(Cpu::is_v31) {
+            hypervisor::set_dawr1(hv.dawr1);
+            hypervisor::set_dawrx1(hv.dawrx1);
+        }
+    }
+    cpu::isync();
+}
+
+/// Registers that software uses as it likes, and those of an interrupt that the guest is about to handle.
+fn load_software_registers(vcpu: &Vcpu) {
+    let [a, b, c, d] = vcpu.hv.sprg;
+    live::SPRG0.set(a);
+    live::SPRG1.set(b);
+    live::SPRG2.set(c);
+    live::SPRG3.set(d);
+    // SAFETY: 1. the switch returns to the guest by HSRR0 and HSRR1.
+    unsafe {
+        hypervisor::set_srr0(vcpu.hv.srr0);
+        hypervisor::set_srr1(vcpu.hv.srr1);
+    }
+}
+
+fn store_software_registers(vcpu: &mut Vcpu) {
+    vcpu.hv.sprg = [live::SPRG0.get(), live::SPRG1.get(), live::SPRG2.get(), live::SPRG3.get()];
+    vcpu.hv.srr0 = hypervisor::srr0();
+    vcpu.hv.srr1 = hypervisor::srr1();
+}
+
+/// What the interrupt left in registers of the hypervisor's.
+fn store_cause(vcpu: &mut Vcpu, vector: u64) {
+    match vector {
+        vector::HDSI | vector::HISI => {
+            vcpu.hv.hdar = hypervisor::hdar();
+            vcpu.hv.hdsisr = hypervisor::hdsisr();
+            vcpu.hv.asdr = hypervisor::asdr();
+        }
+        vector::HEAI => vcpu.hv.heir = hypervisor::heir(),
+        vector::HFU => vcpu.hv.hfscr = hypervisor::hfscr(),
+        _ => {}
+    }
+}
+
+impl GuestWorld for Bare {
+    /// As far as these registers decide how a new kernel's first instructions run.
+    fn renew(&mut self) {
+        live::AMR.set(0);
+        live::IAMR.set(0);
+        live::DSCR.set(0);
+        live::FSCR.set(0);
+        live::TAR.set(0);
+        live::VRSAVE.set(0);
+        self.decrementer.forget();
+        self.lpid = None;
+    }
+}
+
+impl World for Bare {
+    fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit {
+        self.prepare(vcpu, deadline);
+        // SAFETY: 1. `prepare` loaded the guest's LPCR, LPIDR, HFSCR and HDEC, and mended its MSR; 2. the tables are the mmu half's to keep right.
+        let left = unsafe { switch::run(vcpu, short) };
+        store_software_registers(vcpu);
+        vcpu.dec_expiry = self.decrementer.expiry();
+        match left {
+            Left::Begun => Exit::Begun,
+            Left::Vector(vector) => self.decode(vcpu, vector),
+        }
+    }
+
+    fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>) {
+        crate::log::flush();
+        crate::panic::check_stacks();
+        opal::poll();
+        let wake = deadline.map_or(vcpu.dec_expiry, |deadline| deadline.min(vcpu.dec_expiry));
+        if cpu::timebase() < wake {
+            self.decrementer.count_to(wake);
+            // SAFETY: 1. hypervisor state; 2. the decrementer ends it at `wake` at the latest.
+            unsafe { cpu::stop() }
+            self.decrementer.forget();
+        }
+    }
+
+    fn relax(&mut self) {
+        cpu::very_low_priority();
+        cpu::medium_priority();
+    }
+}
+
+impl Bare {
+    /// What an exit's vector means, and what it asks of us at once.
+    fn decode(&mut self, vcpu: &mut Vcpu, vector: u64) -> Exit {
+        store_cause(vcpu, vector);
+        vcpu.regs.trap = vector;
+        match vector {
+            vector::HMI => {
+                maintain();
+                return Exit::External;
+            }
+            vector::HFU => self.lpid = None,
+            vector::HDEC => exits::upkeep(),
+            _ => {}
+        }
+        exits::decode(vcpu, vector, Some(low_word(hypervisor::hsrr1() & Srr1::CAUSE_MASK)))
+    }
+}
+
+/// A hypervisor maintenance interrupt: the firmware knows what to do, and the guest goes on.
+fn maintain() {
+    let cause = hypervisor::hmer();
+    let recovered = opal::handle_maintenance();
+    defmt::warn!("hypervisor maintenance interrupt: HMER {=u64:#x}, recovered: {=bool}", cause, recovered);
+}

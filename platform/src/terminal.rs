@@ -1,0 +1,54 @@
+//! A terminal of the machine below, of whatever kind: the guest's console and our own words, or the log.
+
+use crate::powernv::{opal, uart};
+use crate::pseries::console::{self, Vty};
+
+/// Where bytes can be written to, and perhaps read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminal {
+    /// A virtual terminal of a PAPR hypervisor.
+    Vty(Vty),
+    /// A console of OPAL's, by its number.
+    Opal(u64),
+    /// A UART on the LPC bus that OPAL leaves alone, reached through OPAL or directly.
+    Uart(uart::Uart),
+}
+
+impl Terminal {
+    /// Our console before anything is known of the machine.
+    #[must_use]
+    pub fn first() -> Self {
+        match crate::below::kind() {
+            crate::below::Kind::Pseries => Self::Vty(console::FIRST),
+            crate::below::Kind::PowerNv if opal::is_there() => Self::Opal(0),
+            crate::below::Kind::PowerNv => Self::Uart(uart::CONSOLE),
+        }
+    }
+
+    /// Writes what the terminal takes now; how many bytes that were.
+    pub fn write(self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Vty(vty) => vty.write(bytes),
+            Self::Opal(number) => opal::console_write(number, bytes),
+            Self::Uart(uart) => uart.write(bytes),
+        }
+    }
+
+    /// Writes everything, trying again while the terminal is busy, but not for ever: a terminal that takes nothing loses the rest.
+    pub fn write_all(self, mut bytes: &[u8]) {
+        let mut tries = 1_000_000;
+        while !bytes.is_empty() && tries > 0 {
+            bytes = &bytes[self.write(bytes)..];
+            tries -= 1;
+        }
+    }
+
+    /// Reads what was typed; how many bytes. `into` has room for 16.
+    pub fn read(self, into: &mut [u8]) -> usize {
+        match self {
+            Self::Vty(vty) => vty.read(into),
+            Self::Opal(number) => opal::console_read(number, into),
+            Self::Uart(uart) => uart.read(into),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What processors and emulators get wrong about translation, each by name.
+//!
+//! Whoever needs a way around asks here; no other file compares versions.
+
+use crate::pvr::{Cpu, Pvr};
+
+/// The ways around that a machine needs. All of them cost flushes only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Errata {
+    /// POWER9 may let a store of another thread through that began before a `tlbie` and ends after it, unless the `tlbie` is done twice (Linux commit
+    /// a5d4b589). Mended in Nimbus DD 2.3 and Cumulus DD 1.3.
+    pub tlbie_repeated: bool,
+    /// POWER9: a `tlbie` misses the effective-to-real cache of a thread whose sibling writes PIDR or LPIDR just then, unless one more `tlbie` for process 0 of partition 0
+    /// follows (Linux commit 047e6575). All revisions.
+    pub tlbie_misses_erat: bool,
+    /// QEMU's TCG: a partition-scoped `tlbie` of one page drops what is cached for the *effective* address of that value. Translations of a whole partition are
+    /// dropped as they should be.
+    pub tlbie_page_by_effective_address: bool,
+}
+
+impl Errata {
+    /// Those of a machine.
+    #[must_use]
+    pub const fn of(pvr: Pvr, emulated: bool) -> Self {
+        let power9 = matches!(pvr.cpu(), Some(Cpu::Power9));
+        Self {
+            tlbie_repeated: power9 && stores_pass_tlbie(pvr),
+            tlbie_misses_erat: power9,
+            tlbie_page_by_effective_address: emulated,
+        }
+    }
+}
+
+/// Bits 0xe000 of a POWER9's revision tell Nimbus (0) from Cumulus (0x2000); the low 12 bits are the level.
+const fn stores_pass_tlbie(pvr: Pvr) -> bool {
+    let (family, level) = (pvr.revision() & 0xe000, pvr.revision() & 0xfff);
+    match family {
+        0 => level < 0x203,
+        0x2000 => level < 0x103,
+        // Not known: the way around is right for all.
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_erratum_is_that_of_its_processors() {
+        let of = |raw| Errata::of(Pvr::new(raw), false);
+        assert!(of(0x004e_0202).tlbie_repeated && of(0x004e_0202).tlbie_misses_erat);
+        assert!(!of(0x004e_0203).tlbie_repeated && of(0x004e_0203).tlbie_misses_erat);
+        assert_eq!(of(0x0080_0200), Errata::default());
+        assert_eq!(of(0x0082_0200), Errata::default());
+    }
+
+    #[test]
+    fn only_the_emulator_needs_whole_partitions() {
+        assert!(Errata::of(Pvr::new(0x0080_1200), true).tlbie_page_by_effective_address);
+        assert!(!Errata::of(Pvr::new(0x004e_1202), false).tlbie_page_by_effective_address);
+    }
+}
