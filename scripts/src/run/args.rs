@@ -77,7 +77,7 @@ pub struct RunArgs {
     /// Boot the kernel without the hypervisor, for comparison
     #[arg(long)]
     pub plain: bool,
-    /// Test the machine and the hypervisor's use of it, without a guest; only on powernv
+    /// Let the hypervisor check itself on that machine, without a guest; only on powernv
     #[arg(long, conflicts_with_all = ["plain", "kernel", "initrd", "memory", "budget", "granule", "batch", "add"])]
     pub self_test: bool,
     /// How many processors the machine of a self-test has

@@ -10,7 +10,7 @@ pub enum Platform {
     Powernv9,
     /// Bare metal with POWER10
     Powernv10,
-    /// The same as in a known server, for self-tests
+    /// Bare metal as in the POWER10 server Rainier, for self-tests
     Powernv10Rainier,
 }
 
