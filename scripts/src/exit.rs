@@ -23,7 +23,7 @@ pub enum Code {
 /// What `--help` says about exit codes.
 pub const TABLE: &str = "\
 Exit codes:
-  0    the guest powered off, or you left it with Ctrl-A X
+  0    the guest powered off, or you left it with Ctrl-A X; or tests passed
   1    tests failed, or a benchmark could not be measured
   2    bad usage or bad input
   3    something could not be set up or built

@@ -36,16 +36,36 @@ pub fn spawn_bound(command: &mut Command) -> io::Result<Child> {
     unsafe { command.pre_exec(bind) }.spawn()
 }
 
+/// What came of waiting for a child.
+#[derive(Clone, Copy, Debug)]
+pub enum Waited {
+    /// It ended by itself.
+    Ended(ExitStatus),
+    /// It was ended since it was no longer wanted.
+    Stopped,
+    /// It was ended at its deadline.
+    Late,
+}
+
 /// Waits for a child until the deadline; past it, ends that child and returns `None`.
 pub fn wait_until(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
+    match wait_while(child, deadline, || true)? {
+        Waited::Ended(status) => Ok(Some(status)),
+        Waited::Stopped | Waited::Late => Ok(None),
+    }
+}
+
+/// Waits for a child as long as it is wanted, at most until the deadline; then ends that child.
+pub fn wait_while(child: &mut Child, deadline: Instant, mut wanted: impl FnMut() -> bool) -> Result<Waited> {
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+            return Ok(Waited::Ended(status));
         }
-        if Instant::now() >= deadline {
+        let late = Instant::now() >= deadline;
+        if late || !wanted() {
             child.kill()?;
             child.wait()?;
-            return Ok(None);
+            return Ok(if late { Waited::Late } else { Waited::Stopped });
         }
         thread::sleep(POLL);
     }
@@ -93,5 +113,12 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         assert!(wait_until(&mut child, Instant::now()).unwrap().is_none());
         assert!(child.try_wait().unwrap().is_some());
+    }
+
+    #[test]
+    fn a_child_that_is_not_wanted_is_ended_before_its_deadline() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        assert!(matches!(wait_while(&mut child, deadline, || false).unwrap(), Waited::Stopped));
     }
 }

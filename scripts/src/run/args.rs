@@ -1,8 +1,9 @@
-//! The options of `scripts/run`, and the ones that a later release brings.
+//! The options of `scripts/run`, which of them contradict each other, and the ones that a later release brings.
 
+use super::choices::{Cpu, Firmware, Granule, Mmu, Platform};
 use crate::exit;
 use anyhow::{Result, bail};
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser};
 use parse_size::Config;
 use std::ffi::OsString;
 use std::iter;
@@ -16,9 +17,9 @@ pub struct RunArgs {
     /// The machine
     #[arg(long, value_enum, default_value_t = Platform::Pseries)]
     pub platform: Platform,
-    /// The processor
-    #[arg(long, value_enum, default_value_t = Cpu::Power10)]
-    pub cpu: Cpu,
+    /// The processor [default: power10, or the one that the machine has]
+    #[arg(long, value_enum)]
+    pub cpu: Option<Cpu>,
     /// The guest's kernel: debian-6.1, debian-6.12, debian-6.12-64k, or a file (ELF or raw)
     #[arg(long, value_name = "NAME|FILE", default_value = "debian-6.12")]
     pub kernel: String,
@@ -46,7 +47,7 @@ pub struct RunArgs {
     /// Where the hypervisor's log goes, `-` for standard error [default: a file named at the end]
     #[arg(long, value_name = "FILE|-")]
     pub log: Option<String>,
-    /// How the hypervisor is started [default: bios, or vof for raw kernels]
+    /// How the hypervisor is started [default: on pseries bios, or vof for raw kernels; on powernv skiboot]
     #[arg(long, value_enum)]
     pub firmware: Option<Firmware>,
     /// End the run after so many seconds [default: 600, or a day for a shell on a terminal]
@@ -76,6 +77,12 @@ pub struct RunArgs {
     /// Boot the kernel without the hypervisor, for comparison
     #[arg(long)]
     pub plain: bool,
+    /// Let the hypervisor check itself on that machine, without a guest; only on powernv
+    #[arg(long, conflicts_with_all = ["plain", "kernel", "initrd", "memory", "budget", "granule", "batch", "add"])]
+    pub self_test: bool,
+    /// How many processors the machine of a self-test has
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "self_test", value_parser = processors)]
+    pub host_cpus: u32,
     /// Prepare everything, print QEMU's command line, and stop
     #[arg(long)]
     pub dry_run: bool,
@@ -84,78 +91,47 @@ pub struct RunArgs {
     pub unchecked: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Platform {
-    Pseries,
-    Powernv9,
-    Powernv10,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Cpu {
-    Power9,
-    Power10,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Granule {
-    #[value(name = "4k")]
-    Size4K,
-    #[value(name = "64k")]
-    Size64K,
-    #[value(name = "2m")]
-    Size2M,
-    Auto,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Mmu {
-    Radix,
-    Hash,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Firmware {
-    /// None: the hypervisor stands in its place
-    Bios,
-    /// QEMU's small built-in one
-    Vof,
-    /// The usual one
-    Slof,
-}
-
-impl Cpu {
-    /// QEMU's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Power9 => "power9",
-            Self::Power10 => "power10",
-        }
-    }
-}
-
-impl Granule {
-    /// The hypervisor's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Size4K => "4k",
-            Self::Size64K => "64k",
-            Self::Size2M => "2m",
-            Self::Auto => "auto",
-        }
-    }
-}
-
 impl RunArgs {
-    /// Refuses what this release does not do, in one line.
-    pub fn refuse_later_features(&self) -> Result<()> {
+    /// Refuses what this release does not do and what contradicts itself, in one line.
+    pub fn check(&self) -> Result<()> {
+        self.refuse_later_features()?;
+        self.refuse_contradictions()
+    }
+
+    fn refuse_later_features(&self) -> Result<()> {
         let later = match () {
-            () if self.platform != Platform::Pseries => "powernv machines are",
             () if self.mmu == Mmu::Hash => "hash guests are",
             () if self.cpus > 1 => "more than one CPU per guest is",
             () => return Ok(()),
         };
         bail!(exit::bad_input(format!("{later} brought by a later release")))
+    }
+
+    fn refuse_contradictions(&self) -> Result<()> {
+        let platform = self.platform.name();
+        let wrong = match (self.firmware, self.cpu, self.platform.cpu()) {
+            (_, Some(asked), Some(there)) if asked != there => {
+                format!("--cpu {}: {platform} is a machine with {}", asked.name(), there.name())
+            }
+            (Some(firmware), ..) if firmware.is_bare_metal() != self.platform.is_bare_metal() => {
+                let instead = if self.platform.is_bare_metal() { "skiboot or bare" } else { "bios, vof or slof" };
+                format!("--firmware {}: on {platform} give {instead}", firmware.name())
+            }
+            (Some(Firmware::Bare), ..) if self.plain => "--firmware bare: a plain kernel needs skiboot".into(),
+            _ if self.self_test && !self.platform.is_bare_metal() => {
+                "--self-test: give a powernv machine by --platform".into()
+            }
+            _ if !self.self_test && self.platform == Platform::Powernv10Rainier => {
+                format!("--platform {platform} is for --self-test only")
+            }
+            _ => return Ok(()),
+        };
+        bail!(exit::bad_input(wrong))
+    }
+
+    /// The processor that was asked for or comes with the machine.
+    pub fn cpu(&self) -> Cpu {
+        self.cpu.or(self.platform.cpu()).unwrap_or(Cpu::Power10)
     }
 
     /// The options as if they had been typed.
@@ -170,7 +146,7 @@ impl RunArgs {
 
     /// Whether somebody may type into the guest.
     pub fn is_interactive(&self) -> bool {
-        self.batch.is_none()
+        self.batch.is_none() && !self.self_test
     }
 }
 
@@ -180,6 +156,10 @@ fn size(text: &str) -> Result<u64, String> {
 
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse().map(Duration::from_secs).map_err(|_| "not a whole number of seconds".into())
+}
+
+fn processors(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|count| [1, 2, 4].contains(count)).ok_or_else(|| "give 1, 2 or 4".into())
 }
 
 #[cfg(test)]
@@ -198,13 +178,48 @@ mod tests {
         assert!(RunArgs::from_words(&["--batch", "ls"]).is_ok());
     }
 
+    fn refusal(words: &[&str]) -> String {
+        let error = RunArgs::from_words(words).unwrap().check().unwrap_err();
+        assert_eq!(exit::code_of(&error), exit::Code::BadInput);
+        error.to_string()
+    }
+
     #[test]
     fn what_comes_later_is_refused_in_one_line() {
-        for words in [&["--mmu", "hash"][..], &["--cpus", "2"], &["--platform", "powernv9"]] {
-            let error = RunArgs::from_words(words).unwrap().refuse_later_features().unwrap_err();
-            assert_eq!(exit::code_of(&error), exit::Code::BadInput);
-            assert!(error.to_string().ends_with("brought by a later release"), "{error}");
+        for words in [&["--mmu", "hash"][..], &["--cpus", "2"]] {
+            assert!(refusal(words).ends_with("brought by a later release"));
         }
-        assert!(RunArgs::from_words(&[]).unwrap().refuse_later_features().is_ok());
+        assert!(RunArgs::from_words(&[]).unwrap().check().is_ok());
+    }
+
+    #[test]
+    fn a_machine_has_its_own_processor_and_firmware() {
+        assert!(refusal(&["--platform", "powernv9", "--cpu", "power10"]).contains("a machine with power9"));
+        assert!(refusal(&["--platform", "powernv10", "--firmware", "vof"]).contains("skiboot or bare"));
+        assert!(refusal(&["--firmware", "skiboot"]).contains("on pseries give bios, vof or slof"));
+        assert!(refusal(&["--platform", "powernv9", "--firmware", "bare", "--plain"]).contains("needs skiboot"));
+        assert!(RunArgs::from_words(&["--platform", "powernv9", "--cpu", "power9"]).unwrap().check().is_ok());
+    }
+
+    #[test]
+    fn the_processor_follows_the_machine_unless_it_is_told() {
+        let cpu = |words| RunArgs::from_words(words).unwrap().cpu();
+        assert_eq!(cpu(&[]), Cpu::Power10);
+        assert_eq!(cpu(&["--cpu", "power9"]), Cpu::Power9);
+        assert_eq!(cpu(&["--platform", "powernv9"]), Cpu::Power9);
+        assert_eq!(cpu(&["--platform", "powernv10"]), Cpu::Power10);
+    }
+
+    #[test]
+    fn a_self_test_wants_bare_metal_and_no_guest() {
+        let rainier = ["--platform", "powernv10-rainier", "--self-test", "--host-cpus", "4"];
+        assert!(RunArgs::from_words(&rainier).unwrap().check().is_ok());
+        assert!(refusal(&rainier[..2]).contains("for --self-test only"));
+        assert!(refusal(&["--self-test"]).contains("give a powernv machine"));
+        for words in
+            [&["--self-test", "--batch", "ls"][..], &["--self-test", "--host-cpus", "3"], &["--host-cpus", "2"]]
+        {
+            assert!(RunArgs::from_words(words).is_err(), "{words:?}");
+        }
     }
 }

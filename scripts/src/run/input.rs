@@ -2,10 +2,12 @@
 //!
 //! Whatever could make QEMU or the hypervisor fail later is said here, naming the file and what is wrong with it.
 
-use super::args::{Firmware, RunArgs};
+use super::args::RunArgs;
+use super::choices::{Firmware, Platform};
 use crate::exit::bad_input;
 use crate::image::initramfs::{self, Extras};
 use crate::image::kernel::Kernel;
+use crate::machine::powernv;
 use crate::setup::guests;
 use anyhow::{Result, bail};
 use std::fs;
@@ -37,12 +39,12 @@ pub fn prepare(args: &RunArgs) -> Result<Guest> {
     let inspected = inspect(&kernel, args)?;
     let initrd = find_initrd(args)?;
     let initrd_size = fs::metadata(&initrd)?.len();
-    let machine_memory =
-        machine_memory(args.budget.unwrap_or(args.memory).min(args.memory), inspected.memory() + initrd_size);
+    let machine_memory = machine_memory(args, inspected.memory() + initrd_size);
     if !args.unchecked {
         check_unit("--memory", args.memory)?;
         args.budget.map_or(Ok(()), |budget| check_unit("--budget", budget))?;
         check_memory(args, &initrd, inspected.memory(), initrd_size)?;
+        check_plain(args, &kernel, &initrd)?;
         check_host(machine_memory, available_on_host())?;
     }
     let firmware = firmware(args, &kernel, inspected)?;
@@ -108,6 +110,31 @@ fn check_memory(args: &RunArgs, initrd: &Path, kernel_size: u64, initrd_size: u6
     Ok(())
 }
 
+/// On bare metal a kernel without the hypervisor is loaded where firmware wants it, which lies below 1 GiB.
+fn check_plain(args: &RunArgs, kernel: &Path, initrd: &Path) -> Result<()> {
+    if !args.plain || !args.platform.is_bare_metal() {
+        return Ok(());
+    }
+    if args.memory < powernv::RESERVED {
+        let (platform, memory, least) = (args.platform.name(), mib(args.memory), mib(powernv::RESERVED));
+        bail!(bad_input(format!("--memory {memory} is too small: a {platform} machine has at least {least}")));
+    }
+    check_loaded("the kernel is", fs::metadata(kernel)?.len())?;
+    check_loaded("the initrd is", fs::metadata(initrd)?.len())
+}
+
+/// QEMU loads only so much beside firmware.
+pub fn check_loaded(what: &str, bytes: u64) -> Result<()> {
+    match bytes <= powernv::LOADED {
+        true => Ok(()),
+        false => bail!(bad_input(format!(
+            "{what} too large for powernv: it takes {}, and QEMU loads at most {}",
+            mib(bytes),
+            mib(powernv::LOADED)
+        ))),
+    }
+}
+
 fn check_host(machine_memory: u64, available: Option<u64>) -> Result<()> {
     match available {
         Some(available) if machine_memory > available => {
@@ -128,9 +155,10 @@ fn available_on_host() -> Option<u64> {
     Some(kilobytes << 10)
 }
 
-/// QEMU itself loads only ELF kernels beside `-bios`; firmware brings any file.
+/// QEMU itself loads only ELF kernels beside pseries' `-bios`; firmware brings any file.
 fn firmware(args: &RunArgs, path: &Path, kernel: Kernel) -> Result<Firmware> {
     match (args.firmware, kernel) {
+        (None, _) if args.platform.is_bare_metal() => Ok(Firmware::Skiboot),
         (Some(Firmware::Bios), Kernel::Raw { .. }) => {
             bail!(bad_input(format!("kernel {} is a raw image: it needs --firmware vof or slof", path.display())))
         }
@@ -140,8 +168,11 @@ fn firmware(args: &RunArgs, path: &Path, kernel: Kernel) -> Result<Firmware> {
     }
 }
 
-fn machine_memory(guest: u64, images: u64) -> u64 {
-    (guest + OVERHEAD + images.saturating_sub(IMAGES)).next_multiple_of(OVERHEAD)
+/// What a machine needs for a guest of that much memory at most, whose images take so many bytes.
+fn machine_memory(args: &RunArgs, images: u64) -> u64 {
+    let guest = args.budget.unwrap_or(args.memory).min(args.memory);
+    let firmware = if args.platform == Platform::Pseries { 0 } else { powernv::RESERVED };
+    (guest + OVERHEAD + images.saturating_sub(IMAGES)).next_multiple_of(OVERHEAD) + firmware
 }
 
 fn mib(bytes: u64) -> String {
@@ -152,11 +183,36 @@ fn mib(bytes: u64) -> String {
 mod tests {
     use super::*;
 
+    fn machine(words: &[&str], images: u64) -> u64 {
+        machine_memory(&RunArgs::from_words(words).unwrap(), images * MIB) / MIB
+    }
+
     #[test]
     fn the_machine_has_room_for_the_hypervisor_and_for_large_images() {
-        assert_eq!(machine_memory(1024 * MIB, 50 * MIB), 1280 * MIB);
-        assert_eq!(machine_memory(1000 * MIB, 50 * MIB), 1280 * MIB);
-        assert_eq!(machine_memory(1024 * MIB, 500 * MIB), 1792 * MIB);
+        assert_eq!(machine(&[], 50), 1280);
+        assert_eq!(machine(&["--memory", "1000M"], 50), 1280);
+        assert_eq!(machine(&[], 500), 1792);
+    }
+
+    #[test]
+    fn a_guest_with_a_budget_needs_a_smaller_machine() {
+        assert_eq!(machine(&["--budget", "256M"], 50), 512);
+    }
+
+    #[test]
+    fn bare_metal_has_room_for_its_firmware_too() {
+        assert_eq!(machine(&["--platform", "powernv9"], 50), 1280 + 1024);
+        assert_eq!(machine(&["--platform", "powernv10", "--budget", "96M"], 50), 512 + 1024);
+    }
+
+    #[test]
+    fn what_qemu_does_not_load_is_refused() {
+        assert!(check_loaded("the bundle is", 128 * MIB).is_ok());
+        let error = check_loaded("the bundle is", 128 * MIB + 1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the bundle is too large for powernv: it takes 129 MiB, and QEMU loads at most 128 MiB"
+        );
     }
 
     #[test]

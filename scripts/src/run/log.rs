@@ -38,8 +38,9 @@ impl Words {
         Ok(Self { table, locations, root: root.into() })
     }
 
-    /// Follows the file until `over` is set and nothing more comes.
-    pub fn follow(&self, raw: &Path, mut out: impl Write, over: &AtomicBool) -> Result<Gathered> {
+    /// Follows the file until `over` is set and nothing more comes; sets `ended` as soon as the log says how the run
+    /// ended.
+    pub fn follow(&self, raw: &Path, mut out: impl Write, over: &AtomicBool, ended: &AtomicBool) -> Result<Gathered> {
         let mut stream = self.table.new_stream_decoder();
         let mut gathered = Gathered::default();
         let mut file = loop {
@@ -52,6 +53,7 @@ impl Words {
         loop {
             let last = over.load(Ordering::Acquire);
             gathered.bytes += self.drain(&mut file, stream.as_mut(), &mut gathered, &mut out)?;
+            ended.store(gathered.end.is_some(), Ordering::Release);
             if last {
                 return Ok(gathered);
             }

@@ -3,13 +3,15 @@
 use super::log::Gathered;
 use super::records::End;
 use crate::exit::Code;
-use std::process::ExitStatus;
+use crate::proc::Waited;
 
 /// How QEMU went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Went {
     /// The time limit was reached.
     TimedOut,
+    /// This tool ended it: the log had said how the run ended, and the machine cannot switch itself off.
+    SwitchedOff,
     /// Somebody left it through its monitor.
     Left,
     /// By itself, successfully or not.
@@ -17,12 +19,13 @@ pub enum Went {
 }
 
 impl Went {
-    /// From QEMU's exit status (none if it had to be ended), and whether it said that it was left.
-    pub fn of(status: Option<ExitStatus>, left: bool) -> Self {
-        match status {
-            None => Self::TimedOut,
-            Some(_) if left => Self::Left,
-            Some(status) => Self::Exited { success: status.success() },
+    /// From what was waited for, and whether QEMU said that it was left.
+    pub fn of(waited: Waited, left: bool) -> Self {
+        match waited {
+            Waited::Late => Self::TimedOut,
+            Waited::Stopped => Self::SwitchedOff,
+            Waited::Ended(_) if left => Self::Left,
+            Waited::Ended(status) => Self::Exited { success: status.success() },
         }
     }
 }
@@ -36,7 +39,9 @@ pub fn judge(went: Went, gathered: &Gathered) -> (Code, String) {
         (Went::Exited { success: false }, None) if gathered.bytes == 0 => {
             (Code::NotSetUp, "QEMU ended before the hypervisor said anything".into())
         }
-        (Went::Exited { .. }, None) => (Code::HypervisorPanic, "the hypervisor ended without saying how".into()),
+        (Went::Exited { .. } | Went::SwitchedOff, None) => {
+            (Code::HypervisorPanic, "the hypervisor ended without saying how".into())
+        }
     }
 }
 
@@ -44,7 +49,7 @@ pub fn judge(went: Went, gathered: &Gathered) -> (Code, String) {
 pub fn judge_plain(went: Went) -> (Code, String) {
     match went {
         Went::TimedOut => (Code::TimeOut, "the time limit was reached".into()),
-        Went::Left | Went::Exited { success: true } => (Code::PoweredOff, "powered off".into()),
+        Went::Left | Went::SwitchedOff | Went::Exited { success: true } => (Code::PoweredOff, "powered off".into()),
         Went::Exited { success: false } => (Code::GuestPanic, "panicked, or QEMU failed".into()),
     }
 }
@@ -56,6 +61,8 @@ fn by_end(end: &End) -> (Code, String) {
         End::GuestStopped(why) => (Code::GuestStopped, told("the hypervisor stopped the guest", why)),
         End::HypervisorPanic => (Code::HypervisorPanic, "the hypervisor panicked; its log says why".into()),
         End::Refused(why) => (Code::Refused, told("the hypervisor refused what it was given", why)),
+        End::SelfTest { passed: true } => (Code::PoweredOff, "the self-test passed".into()),
+        End::SelfTest { passed: false } => (Code::TestsFailed, "the self-test failed; the console says where".into()),
     }
 }
 
@@ -83,10 +90,14 @@ mod tests {
             (End::GuestStopped("why".into()), Code::GuestStopped),
             (End::HypervisorPanic, Code::HypervisorPanic),
             (End::Refused("why".into()), Code::Refused),
+            (End::SelfTest { passed: true }, Code::PoweredOff),
+            (End::SelfTest { passed: false }, Code::TestsFailed),
         ];
         for (end, code) in cases {
-            let went = Went::Exited { success: false };
-            assert_eq!(judge(went, &gathered(Some(end), 9)).0, code);
+            // QEMU's own success tells nothing: on bare metal each way to switch off is one.
+            for went in [Went::Exited { success: false }, Went::Exited { success: true }, Went::SwitchedOff] {
+                assert_eq!(judge(went, &gathered(Some(end.clone()), 9)).0, code);
+            }
         }
     }
 

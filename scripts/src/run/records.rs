@@ -15,6 +15,7 @@ pub enum End {
     GuestStopped(String),
     HypervisorPanic,
     Refused(String),
+    SelfTest { passed: bool },
 }
 
 /// A message of the log that is meant for this tool.
@@ -51,6 +52,8 @@ impl End {
             "guest-stopped" => Some(Self::GuestStopped(detail)),
             "hypervisor-panic" => Some(Self::HypervisorPanic),
             "refused" => Some(Self::Refused(detail)),
+            "self-test-passed" => Some(Self::SelfTest { passed: true }),
+            "self-test-failed" => Some(Self::SelfTest { passed: false }),
             _ => None,
         }
     }
@@ -73,6 +76,7 @@ mod tests {
         let refused = End::Refused("the kernel is empty".into());
         assert_eq!(Record::parse("end refused the kernel is empty"), Some(Record::End(refused.clone())));
         assert_eq!(Record::parse("end refused: the kernel is empty"), Some(Record::End(refused)));
+        assert_eq!(Record::parse("end self-test-failed"), Some(Record::End(End::SelfTest { passed: false })));
         assert_eq!(Record::parse("end of story"), None);
     }
 }

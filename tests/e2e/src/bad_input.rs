@@ -43,8 +43,21 @@ const TOOL: &[Bad] = &[
     Bad { name: "batch-with-initrd", options: &["--batch", "ls", "--initrd", "@raw"], says: "cannot be used with" },
     Bad { name: "later-hash", options: &["--mmu", "hash"], says: "brought by a later release" },
     Bad { name: "later-cpus", options: &["--cpus", "2"], says: "brought by a later release" },
-    Bad { name: "later-powernv", options: &["--platform", "powernv9"], says: "brought by a later release" },
+    Bad { name: "powernv9-as-power10", options: &[POWERNV9, "--cpu=power10"], says: "is a machine with power9" },
+    Bad { name: "powernv10-as-power9", options: &[POWERNV10, "--cpu=power9"], says: "is a machine with power10" },
+    Bad { name: "powernv-with-slof", options: &[POWERNV10, "--firmware=slof"], says: "give skiboot or bare" },
+    Bad { name: "pseries-with-skiboot", options: &["--firmware=skiboot"], says: "give bios, vof or slof" },
+    Bad { name: "bare-and-plain", options: &[POWERNV9, "--firmware=bare", "--plain"], says: "needs skiboot" },
+    Bad { name: "large-bundle", options: &[POWERNV10, "--initrd", "@large"], says: "loads at most 128 MiB" },
+    Bad { name: "plain-little-memory", options: &[POWERNV10, "--plain", "--memory=512M"], says: "at least 1024 MiB" },
+    Bad { name: "self-test-on-pseries", options: &["--self-test"], says: "give a powernv machine" },
+    Bad { name: "self-test-with-guest", options: &["--self-test", "--batch", "ls"], says: "cannot be used with" },
+    Bad { name: "self-test-three-cpus", options: &["--self-test", "--host-cpus=3"], says: "--host-cpus" },
+    Bad { name: "guest-on-rainier", options: &["--platform=powernv10-rainier"], says: "for --self-test only" },
 ];
+
+const POWERNV9: &str = "--platform=powernv9";
+const POWERNV10: &str = "--platform=powernv10";
 
 const HYPERVISOR: &[Bad] = &[
     Bad { name: "x86-kernel", options: &["--kernel", "@foreign", "--firmware", "vof"], says: "is not for PowerPC" },

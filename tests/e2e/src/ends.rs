@@ -1,5 +1,6 @@
 //! The ways in which a run can end, each with its exit code; and the way in which it does not: a reboot.
 
+use crate::matrix::POWERNV10;
 use crate::session::{BOOT, SHELL_READY, Session, USER_SPACE, run};
 use crate::{Case, Setting};
 use anyhow::Result;
@@ -7,16 +8,19 @@ use anyhow::Result;
 /// All of them.
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::new("ends/batch", batch),
+        Case::new("ends/batch", |setting| batch(setting, &[])),
+        Case::new("ends/batch/powernv10", |setting| batch(setting, &POWERNV10.options)),
         Case::new("ends/guest-panic", guest_panic),
         Case::new("ends/time-out", time_out),
-        Case::new("ends/reboot", reboot),
+        Case::new("ends/reboot", |setting| reboot(setting, &[])),
+        Case::new("ends/reboot/powernv10", |setting| reboot(setting, &POWERNV10.options)),
         Case::new("ends/left", left),
     ]
 }
 
-fn batch(setting: &Setting) -> Result<String> {
-    let ended = run(setting, &["--batch", "echo sum-$((40 + 2)); false"])?.with_code(0)?;
+fn batch(setting: &Setting, machine: &[&str]) -> Result<String> {
+    let commands = ["--batch", "echo sum-$((40 + 2)); false"];
+    let ended = run(setting, &[&commands[..], machine].concat())?.with_code(0)?;
     ended.printing("sum-42")?.printing("samewise: batch ends with 1")?;
     Ok("commands ran, exit code 0".into())
 }
@@ -39,8 +43,8 @@ fn left(setting: &Setting) -> Result<String> {
     Ok("left by Ctrl-A X".into())
 }
 
-fn reboot(setting: &Setting) -> Result<String> {
-    let mut session = Session::start(setting, &[])?;
+fn reboot(setting: &Setting, machine: &[&str]) -> Result<String> {
+    let mut session = Session::start(setting, machine)?;
     session.expect(SHELL_READY, BOOT)?;
     session.command("echo kept > /tmp/mark", BOOT)?;
     session.type_line("reboot")?;

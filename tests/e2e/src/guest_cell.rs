@@ -32,9 +32,9 @@ pub fn case(cell: Cell) -> Case {
 fn run(cell: Cell, setting: &Setting) -> Result<String> {
     let dir = tempfile::tempdir()?;
     let stats = dir.path().join("stats.json");
-    let options = ["--kernel", cell.kernel, "--cpu", cell.cpu, "--granule", cell.granule, "--memory", "1G"];
+    let options = ["--kernel", cell.kernel, "--granule", cell.granule, "--memory", "1G"];
     let files = ["--add", text(&setting.probe)?, "--stats", text(&stats)?];
-    let mut session = Session::start(setting, &[&options[..], &files].concat())?;
+    let mut session = Session::start(setting, &[&options[..], &cell.machine.options, &files].concat())?;
     let mut report = vec![boot(&mut session)?];
     session.command(PATTERN, PATTERN_PATIENCE)?;
     session.command(FP, FP_PATIENCE)?;

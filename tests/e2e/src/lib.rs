@@ -17,7 +17,7 @@ mod session;
 mod stats;
 mod terminal;
 
-pub use matrix::{Cell, Extent};
+pub use matrix::{Cell, Extent, Machine};
 
 use anyhow::Result;
 use std::path::PathBuf;

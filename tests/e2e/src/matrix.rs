@@ -1,14 +1,23 @@
-//! The guests to be tried: kernels, processors and granules, all combinations of them or every pair.
+//! The guests to be tried: kernels, machines and granules, all combinations of them or every pair.
 
 /// One combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
     /// The guest's name.
     pub kernel: &'static str,
-    /// The processor.
-    pub cpu: &'static str,
+    /// The machine.
+    pub machine: Machine,
     /// The size in which guest memory is made.
     pub granule: &'static str,
+}
+
+/// A machine that guests run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Its word in a case's name: the processor on pseries, else the platform.
+    pub name: &'static str,
+    /// The tool's options for it.
+    pub options: [&'static str; 2],
 }
 
 /// How much of the matrix.
@@ -21,23 +30,33 @@ pub enum Extent {
 }
 
 const KERNELS: [&str; 3] = ["debian-6.1", "debian-6.12", "debian-6.12-64k"];
-const CPUS: [&str; 2] = ["power9", "power10"];
+const MACHINES: [Machine; 4] = [POWER9, POWER10, POWERNV9, POWERNV10];
 /// The granules whose pairs are tried: the smallest, which faults most, and the default.
 const GRANULES: [&str; 2] = ["4k", "auto"];
 const ALL_GRANULES: [&str; 4] = ["4k", "64k", "2m", "auto"];
+
+/// Pseries with POWER9.
+pub const POWER9: Machine = Machine { name: "power9", options: ["--cpu", "power9"] };
+/// Pseries with POWER10.
+pub const POWER10: Machine = Machine { name: "power10", options: ["--cpu", "power10"] };
+/// Bare metal with POWER9.
+const POWERNV9: Machine = Machine { name: "powernv9", options: ["--platform", "powernv9"] };
+/// Bare metal with POWER10.
+pub const POWERNV10: Machine = Machine { name: "powernv10", options: ["--platform", "powernv10"] };
 
 /// Two values of different dimensions that occur together.
 type Pair = (&'static str, &'static str);
 
 impl Cell {
     fn pairs(self) -> [Pair; 3] {
-        [(self.kernel, self.cpu), (self.kernel, self.granule), (self.cpu, self.granule)]
+        let machine = self.machine.name;
+        [(self.kernel, machine), (self.kernel, self.granule), (machine, self.granule)]
     }
 
-    /// `debian-6.1/power9/4k`
+    /// `debian-6.1/power9/4k` on pseries, `debian-6.1/powernv9/4k` on bare metal.
     #[must_use]
     pub fn name(self) -> String {
-        format!("{}/{}/{}", self.kernel, self.cpu, self.granule)
+        format!("{}/{}/{}", self.kernel, self.machine.name, self.granule)
     }
 }
 
@@ -51,8 +70,8 @@ pub fn cells(extent: Extent) -> Vec<Cell> {
 }
 
 fn product(granules: &[&'static str]) -> Vec<Cell> {
-    let cells = |kernel, cpu| granules.iter().map(move |&granule| Cell { kernel, cpu, granule });
-    KERNELS.iter().flat_map(|&kernel| CPUS.iter().flat_map(move |&cpu| cells(kernel, cpu))).collect()
+    let cells = |kernel, machine| granules.iter().map(move |&granule| Cell { kernel, machine, granule });
+    KERNELS.iter().flat_map(|&kernel| MACHINES.iter().flat_map(move |&machine| cells(kernel, machine))).collect()
 }
 
 /// Greedily takes the cell with most pairs that were not seen yet, until all were.
@@ -82,13 +101,13 @@ mod tests {
 
     #[test]
     fn the_small_selection_is_as_small_as_its_two_largest_dimensions_allow() {
-        assert_eq!(cells(Extent::Pairs).len(), KERNELS.len() * CPUS.len());
+        assert_eq!(cells(Extent::Pairs).len(), KERNELS.len() * MACHINES.len());
     }
 
     #[test]
     fn the_whole_matrix_has_each_cell_once() {
         let all = cells(Extent::Full);
-        assert_eq!(all.len(), 24);
+        assert_eq!(all.len(), 48);
         assert!(all.iter().enumerate().all(|(at, cell)| !all[..at].contains(cell)));
     }
 }

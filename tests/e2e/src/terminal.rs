@@ -1,5 +1,6 @@
 //! A person at a terminal: the shell is typed into through a pty, as the README's first command promises.
 
+use crate::matrix::POWERNV10;
 use crate::{Case, Setting};
 use anyhow::{Context, Result, ensure};
 use pty_process::Size;
@@ -10,16 +11,19 @@ const PROMPT: &str = "guest:";
 /// Seconds after which the tool ends the run.
 const LIMIT: &str = "120";
 
-/// The one case.
+/// On the machine that nobody has to ask for, and on bare metal.
 pub fn cases() -> Vec<Case> {
-    vec![Case::new("terminal/shell", shell)]
+    vec![
+        Case::new("terminal/shell", |setting| shell(setting, &[])),
+        Case::new("terminal/shell/powernv10", |setting| shell(setting, &POWERNV10.options)),
+    ]
 }
 
-fn shell(setting: &Setting) -> Result<String> {
+fn shell(setting: &Setting, machine: &[&str]) -> Result<String> {
     let (pty, pts) = open()?;
     pty.resize(Size::new(25, 100))?;
     let command = Command::new(&setting.tool).args(["run", "--timeout", LIMIT, "--hypervisor"]);
-    let mut child = command.arg(&setting.hypervisor).spawn(pts)?;
+    let mut child = command.arg(&setting.hypervisor).args(machine).spawn(pts)?;
     let mut terminal = Terminal { pty, text: String::new(), seen: 0 };
     let talked = talk(&mut terminal).with_context(|| format!("on the terminal:\n{}", terminal.text));
     if talked.is_err() {
