@@ -19,7 +19,7 @@ pub struct ReadWrite<const N: u32, R: RegisterLongName = ()>(PhantomData<R>);
 
 /// `mfspr`.
 #[inline]
-fn read<const N: u32>() -> u64 {
+pub(crate) fn read<const N: u32>() -> u64 {
     let value: u64;
     // SAFETY: 1. mfspr of the registers of this module has no effect on memory; 2. `N` is one of `number`, all of which are
     // readable in privileged state, so no program interrupt is taken.
@@ -32,7 +32,7 @@ fn read<const N: u32>() -> u64 {
 /// # Safety
 /// Register `N` must be one whose write cannot change what memory the hypervisor reaches, or the caller upholds what it then needs.
 #[inline]
-unsafe fn write<const N: u32>(value: u64) {
+pub(crate) unsafe fn write<const N: u32>(value: u64) {
     // SAFETY: 1. the caller vouches for the effect; 2. no operand but the register is touched.
     unsafe { asm!("mtspr {}, {}", const N, in(reg) value, options(nostack, preserves_flags)) }
 }
