@@ -54,8 +54,8 @@ pub trait Platform {
 
 /// A world that can be prepared for another guest.
 pub trait GuestWorld: World {
-    /// Clears what a guest before may have left in registers that entering does not load.
-    fn renew(&mut self);
+    /// Has partition `lpid` begin anew: nothing is left of it in registers that entering does not load.
+    fn renew(&mut self, lpid: u32);
 }
 
 /// The frame pool of a platform.

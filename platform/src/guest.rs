@@ -4,8 +4,8 @@ use crate::below::{GuestWorld as _, Platform, PoolOf};
 use crate::boot::fdt::Machine as Host;
 use crate::boot::payload::Payload;
 use crate::boot::refusal::Refusal;
-use crate::host::Around;
 use crate::boot::slots::{Part, Plan};
+use crate::host::Around;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 use hv_core::guest::cmdline::Options;
@@ -92,7 +92,7 @@ impl<'m, P: Platform> Guest<'m, P> {
         let console_poll = self.listen();
         loop {
             let entry = self.load(seat)?;
-            world.renew();
+            world.renew(LPID);
             let mut machine = Machine::new(self.settings(console_poll));
             let mut vcpu = Vcpu::at_reset(0, LPID, entry, platform.timebase());
             match run(&mut world, platform, seat, &mut machine, &mut vcpu, counters) {

@@ -10,7 +10,7 @@
 //! | [`below`] | what every platform has to offer, and which of them this is |
 //! | [`pseries`] | a PAPR hypervisor below: hcalls, RTAS, consoles, interrupts, nested guests |
 //! | [`powernv`] | the hardware below: OPAL, the world switch, translation |
-//! | [`host`], [`hardware`], [`partitions`], [`decrementer`], [`modes`], [`exits`], [`calendar`] | what both have in common |
+//! | [`host`], [`hardware`], [`partitions`], [`decrementer`], [`owner`], [`modes`], [`exits`], [`calendar`] | what both have in common |
 //! | [`log`], [`console`], [`terminal`], [`mod@panic`], [`interrupt`] | what we say, and how we fail |
 //! | [`heap`], [`memory`] | memory of our own |
 #![no_std]
@@ -33,6 +33,7 @@ mod interrupt;
 mod log;
 mod memory;
 mod modes;
+mod owner;
 mod panic;
 mod partitions;
 mod powernv;

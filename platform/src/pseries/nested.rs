@@ -11,9 +11,9 @@
 //! uses them. What guarantees it:
 //!
 //! * this crate is compiled without floating point and vector instructions, and a test disassembles the binary for them;
-//! * nothing here writes any of these registers but DAR and DSISR (for an interrupt that we raise in the guest) and DEC (lent for a sleep, and given back);
+//! * nothing here writes any of these registers but DAR and DSISR (for an interrupt that we raise in the guest), all of them for an exchange of vCPUs, and DEC (lent for a sleep, and given back);
 //! * the hypervisor runs with translation off, so it takes no storage interrupt that would set DAR; its own interrupts in a sleep do not;
-//! * one guest CPU runs on a CPU of ours. With several, these registers have to be exchanged at a switch.
+//! * when another vCPU is to run on this CPU, they are exchanged ([`crate::owner`]).
 
 use super::{H_SUCCESS, call, number};
 use crate::hardware::Translations;
