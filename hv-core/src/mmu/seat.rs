@@ -55,6 +55,13 @@ impl Cpu {
         })
     }
 
+    /// The same CPU, each of whose faults makes its own page and no other: for measuring what one page costs.
+    #[must_use]
+    pub const fn one_page_a_fault(mut self) -> Self {
+        self.stream = Stream::ONE_PAGE;
+        self
+    }
+
     /// Its number.
     #[must_use]
     #[inline]

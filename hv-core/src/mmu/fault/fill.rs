@@ -171,7 +171,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// hold anything already are left alone, and a race that is lost is somebody else's page.
     #[cold]
     fn share_around(&mut self, place: Place<'w>) {
-        let Some(size) = place.level.leaf else { return };
+        let Some(size) = place.level.leaf.filter(|_| self.cpu.stream.goes_ahead()) else { return };
         for (at, seen) in place.siblings(&self.space.memory().hardware).around(self.request.at, AROUND) {
             if !is_empty(seen.entry) {
                 continue;
