@@ -115,6 +115,7 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     }
 
     /// Gives back the log of a slot that nobody finds it by any more.
+    #[inline(never)]
     pub(super) fn dissolve_log(&self, cpu: &mut Cpu, slot: &SlotView) {
         if let Some(log) = Log::of(self.memory, slot) {
             log.dissolve(|frame| self.put(cpu, frame));
