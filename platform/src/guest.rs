@@ -37,6 +37,8 @@ pub struct Guest<'m, P> {
     config: GuestConfig,
     cpu: pvr::Cpu,
     platform: PhantomData<P>,
+    /// It may measure.
+    bench: bool,
 }
 
 impl<'m, P: Platform> Guest<'m, P> {
@@ -75,7 +77,7 @@ impl<'m, P: Platform> Guest<'m, P> {
             has_random: platform.random().is_some(),
             rng_seed: seed(platform),
         };
-        Ok(Self { host, payload, plan, layout, config, cpu, platform: PhantomData })
+        Ok(Self { host, payload, plan, layout, config, cpu, platform: PhantomData, bench: options.bench })
     }
 
     /// Runs the guest in `space` until it does not want to begin anew.
@@ -144,6 +146,7 @@ impl<'m, P: Platform> Guest<'m, P> {
             memory_bytes: self.config.memory_bytes,
             cpus: self.config.cpus,
             relocatable_vectors: P::relocatable_vectors(self.cpu),
+            bench: self.bench,
             isa_3_1: self.cpu.is_v31(),
             console_poll,
         }
@@ -157,12 +160,13 @@ impl<'m, P: Platform> Guest<'m, P> {
     }
 }
 
-/// The CPU that everything runs on.
+/// The CPU that everything runs on. Without `ahead` each of its faults makes one page.
 ///
 /// # Errors
 /// [`Refusal::NoFrames`]: never for CPU 0.
-pub fn first_cpu() -> Result<Cpu, Refusal> {
-    Cpu::new(0).ok_or(Refusal::NoFrames)
+pub fn first_cpu(ahead: bool) -> Result<Cpu, Refusal> {
+    let cpu = Cpu::new(0).ok_or(Refusal::NoFrames)?;
+    Ok(if ahead { cpu } else { cpu.one_page_a_fault() })
 }
 
 /// Bytes of guest memory: what is asked for, or most of what is free. A budget must be free, and the memory may be more than that. Tables of 4 KiB map 2 MiB each, so one in 256 is more than they take.

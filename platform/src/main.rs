@@ -80,7 +80,7 @@ fn run_on<P: Platform>(machine: &Machine) -> Result<Ended, Refusal> {
     let host = P::host(machine, P::terminal(machine));
     let mut guest = guest::Guest::<P>::plan(machine, &payload, options.clone(), &memory, &host)?;
     let space = guest.space(&memory, &options)?;
-    let seat = Seat::new(&space, guest::first_cpu()?);
+    let seat = Seat::new(&space, guest::first_cpu(options.ahead)?);
     let mut counters = Counters::default();
     let start = ppc64_arch::cpu::timebase();
     let ended = guest.run(&seat, &host, &mut counters)?;

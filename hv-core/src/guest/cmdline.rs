@@ -16,8 +16,19 @@ pub struct Options {
     pub budget: Option<u64>,
     /// `samewise.granule=4k|64k|2m|auto`; auto without it.
     pub granule: Granule,
+    /// `samewise.ahead=on|off`: whether a fault may make more pages than its own; on without it. Off is for measuring.
+    pub ahead: bool,
+    /// `samewise.bench=on|off`: whether the guest may ask for upkeep of its own memory ([`Upkeep`](super::host::Upkeep)); off without it.
+    pub bench: bool,
     /// All other words, with one space between two of them.
     pub bootargs: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let bootargs = String::new();
+        Self { memory_bytes: None, budget: None, granule: Granule::Auto, ahead: true, bench: false, bootargs }
+    }
 }
 
 /// Why the command line is refused, and the word that is to blame.
@@ -29,6 +40,8 @@ pub enum CmdlineError<'a> {
     BadBudget(&'a str),
     /// None of the granules.
     BadGranule(&'a str),
+    /// Neither on nor off.
+    BadSwitch(&'a str),
     /// A word of ours that has no meaning.
     UnknownWord(&'a str),
 }
@@ -38,7 +51,7 @@ pub enum CmdlineError<'a> {
 /// # Errors
 /// [`CmdlineError`].
 pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
-    let mut options = Options { memory_bytes: None, budget: None, granule: Granule::Auto, bootargs: String::new() };
+    let mut options = Options::default();
     for word in line.split_ascii_whitespace() {
         let Some(own) = word.strip_prefix(PREFIX) else {
             if !options.bootargs.is_empty() {
@@ -57,6 +70,8 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             Some(("granule", value)) => {
                 options.granule = granule(value).ok_or(CmdlineError::BadGranule(word))?;
             }
+            Some(("ahead", value)) => options.ahead = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
+            Some(("bench", value)) => options.bench = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             _ => return Err(CmdlineError::UnknownWord(word)),
         }
     }
@@ -78,6 +93,14 @@ fn size(text: &str) -> Option<u64> {
     (bytes > 0 && bytes & LeafSize::Size64K.offset_mask() == 0).then_some(bytes)
 }
 
+fn switch(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
 fn granule(text: &str) -> Option<Granule> {
     const SIZES: [LeafSize; 3] = [LeafSize::Size4K, LeafSize::Size64K, LeafSize::Size2M];
     if text == "auto" {
@@ -97,8 +120,7 @@ mod tests {
         assert_eq!(options.memory_bytes, Some(512 << 20));
         assert_eq!(options.granule, Granule::Fixed(LeafSize::Size64K));
         assert_eq!(options.bootargs, "console=hvc0 quiet -- x");
-        let nothing = Options { memory_bytes: None, budget: None, granule: Granule::Auto, bootargs: String::new() };
-        assert_eq!(parse(""), Ok(nothing));
+        assert_eq!(parse(""), Ok(Options::default()));
     }
 
     #[test]
@@ -113,7 +135,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_measuring_has_to_be_asked_for() {
+        let options = parse("samewise.ahead=off samewise.bench=on").expect("good");
+        assert!(!options.ahead && options.bench);
+        assert!(Options::default().ahead && !Options::default().bench);
+    }
+
+    #[test]
     fn a_bad_word_is_named() {
+        assert_eq!(parse("samewise.bench=yes"), Err(CmdlineError::BadSwitch("samewise.bench=yes")));
+        assert_eq!(parse("samewise.ahead="), Err(CmdlineError::BadSwitch("samewise.ahead=")));
         assert_eq!(parse("a samewise.memory=lots"), Err(CmdlineError::BadMemory("samewise.memory=lots")));
         assert_eq!(parse("samewise.budget=0"), Err(CmdlineError::BadBudget("samewise.budget=0")));
         assert_eq!(parse("samewise.budget=256M").map(|options| options.budget), Ok(Some(256 << 20)));
