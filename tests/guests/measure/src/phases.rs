@@ -1,10 +1,11 @@
 //! What is measured, in order: each phase leaves memory as the next one wants it.
 
 use crate::console::say;
-use crate::hcall::{self, CONFER, FUNCTION, SUCCESS};
+use crate::hcall::{self, CONFER, FUNCTION, PROD, SUCCESS};
 use crate::machine::Machine;
 use crate::memory::{self, PAGE};
 use crate::timing::{Event, now, print};
+use crate::trap;
 
 /// Events of a phase where memory allows so many.
 const TIMES: u64 = 4000;
@@ -59,8 +60,11 @@ impl Zone {
         self.from + (self.pages - 1) * self.size
     }
 
-    fn measure(self, machine: &Machine, name: &str, event: Event) {
-        print(machine, name, event.cost(self.pages), self.pages);
+    /// Prints what the event takes in each page: the ticks of all.
+    fn measure(self, machine: &Machine, name: &str, event: Event) -> i64 {
+        let ticks = event.cost(self.pages);
+        print(machine, name, ticks, self.pages);
+        ticks
     }
 
     /// Asks for upkeep of all of it: the ticks, the pages that it concerned; or the code that the call answered.
@@ -79,8 +83,9 @@ pub fn all(machine: &Machine) {
     let Some(written) = Zone::find(machine, machine.end, PAGE) else { return };
     let offered = dirty_log(machine, written);
     let Some(read) = Zone::find(machine, written.from, PAGE) else { return skip("zero-read", "no free memory") };
-    read.measure(machine, "zero-read", read.loads());
-    read.measure(machine, "write-after-read", read.stores());
+    let first = read.measure(machine, "zero-read", read.loads());
+    let then = read.stores().cost(read.pages);
+    print(machine, "read-then-write", first + then, read.pages);
     image(machine);
     if offered {
         unmap(machine, written);
@@ -89,7 +94,12 @@ pub fn all(machine: &Machine) {
 
 fn calls(machine: &Machine) {
     print(machine, "null-hcall", Event::Call(CONFER, ALL).cost(TIMES), TIMES);
-    print(machine, "prod-cede", Event::Cede.cost(TIMES), TIMES);
+    print(machine, "prod-self", Event::Call(PROD, 0).cost(TIMES), TIMES);
+    if trap::cede_returns() {
+        print(machine, "prod-cede", Event::Cede.cost(TIMES), TIMES);
+    } else {
+        skip("prod-cede", "it sleeps");
+    }
 }
 
 /// First and second touch of memory that is zeros, by stores.

@@ -8,6 +8,8 @@ use crate::{hcall, machine, rtas};
 
 /// As far away as a 32-bit decrementer can be.
 const FAR: u64 = 0x7fff_ffff;
+/// A hundredth of a second at the usual 512 MHz.
+const MOMENT: u64 = 5_120_000;
 
 /// Interrupts that came and were sent away: each makes a figure a little larger.
 static DISTURBANCES: AtomicU64 = AtomicU64::new(0);
@@ -32,8 +34,24 @@ const _: () = assert!(core::mem::offset_of!(Frame, dsisr) == 0x140);
 
 /// Puts the decrementer off.
 pub fn no_decrementer() {
+    set_decrementer(FAR);
+}
+
+fn set_decrementer(ticks: u64) {
     // SAFETY: 1. The decrementer touches no memory; its interrupt has a handler.
-    unsafe { asm!("mtspr 22, {0}", in(reg) FAR, options(nomem, nostack)) }
+    unsafe { asm!("mtspr 22, {0}", in(reg) ticks, options(nomem, nostack)) }
+}
+
+/// Whether H_CEDE comes back at once after H_PROD, as PAPR has it, or sleeps until the decrementer.
+pub fn cede_returns() -> bool {
+    let before = disturbances();
+    set_decrementer(MOMENT);
+    hcall::call(hcall::PROD, &[0]);
+    hcall::call(hcall::CEDE, &[]);
+    // SAFETY: 1. Changes only MSR[EE], which H_CEDE set (and keeps RI on).
+    unsafe { asm!("mtmsrd {0}, 1", in(reg) 2u64, options(nostack)) }
+    no_decrementer();
+    disturbances() == before
 }
 
 /// How often we were disturbed.
