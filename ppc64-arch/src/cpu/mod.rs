@@ -4,8 +4,10 @@ mod barrier;
 mod cache;
 mod hcall;
 mod misc;
+mod order;
 
 pub use barrier::{hwsync, isync, lwsync, ptesync};
 pub use cache::{CACHE_LINE, copy, sync_instructions, zero};
 pub use hcall::{Hcall, hcall};
 pub use misc::{darn, medium_priority, timebase, very_low_priority};
+pub use order::{load_big_endian, swap_bytes};
