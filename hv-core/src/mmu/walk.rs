@@ -4,7 +4,7 @@
 //! [`super::commit`], which compares.
 
 use super::hardware::Hardware;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, entry};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::{Entry, Level};
 
@@ -43,8 +43,16 @@ impl<'a> Place<'a> {
     /// What stands there now.
     #[inline]
     pub fn look(self) -> Seen<'a> {
-        // Acquire: pairs with the release of whoever linked a table here, whose zeroed entries we read next.
-        Seen { place: self, entry: Entry::decode(u64::from_be(self.cell.load(Ordering::Acquire))) }
+        let seen = self.look_through();
+        entry::acquire();
+        seen
+    }
+
+    /// The same for whoever goes on to the table behind it: ordered before what is read there, and before nothing else.
+    #[inline]
+    fn look_through(self) -> Seen<'a> {
+        // Pairs with the release of whoever linked a table here, whose zeroed entries we read next.
+        Seen { place: self, entry: Entry::decode(entry::follow(self.cell)) }
     }
 
     /// Swaps `from` for `to`, or tells what stands there instead.
@@ -52,7 +60,7 @@ impl<'a> Place<'a> {
     pub(super) fn swap(self, from: Entry, to: Entry) -> Result<(), Entry> {
         // Release: the frame's or table's contents before the entry. Acquire on failure: we go on with what the other one published.
         self.cell
-            .compare_exchange(from.encode().to_be(), to.encode().to_be(), Ordering::Release, Ordering::Acquire)
+            .compare_exchange(in_memory(from), in_memory(to), Ordering::Release, Ordering::Acquire)
             .map(|_| ())
             .map_err(|raw| Entry::decode(u64::from_be(raw)))
     }
@@ -60,14 +68,20 @@ impl<'a> Place<'a> {
     /// Writes an entry of a table that is not linked yet: whoever links it publishes what was written.
     #[inline]
     pub(super) fn write_unlinked(self, entry: Entry) {
-        self.cell.store(entry.encode().to_be(), Ordering::Relaxed);
+        self.cell.store(in_memory(entry), Ordering::Relaxed);
     }
 
     /// Puts `to` there whatever stood there, and tells what it was. For entries that nobody else changes: those in transit, and those that a mutation has to itself.
     #[inline]
     pub(super) fn replace(self, to: Entry) -> Entry {
-        Entry::decode(u64::from_be(self.cell.swap(to.encode().to_be(), Ordering::AcqRel)))
+        Entry::decode(u64::from_be(self.cell.swap(in_memory(to), Ordering::AcqRel)))
     }
+}
+
+/// An entry as it stands in memory.
+#[inline]
+fn in_memory(entry: Entry) -> u64 {
+    entry::in_memory(entry.encode())
 }
 
 /// The entries of a table.
@@ -120,13 +134,14 @@ pub struct Seen<'a> {
 #[inline]
 pub unsafe fn walk<'a, H: Hardware>(hardware: &'a H, root: HostReal, level: &'static Level, at: GuestReal) -> Seen<'a> {
     // SAFETY: 1. The caller vouches for the root.
-    let mut seen = unsafe { Place::in_table(hardware, root, level, at) }.look();
+    let mut seen = unsafe { Place::in_table(hardware, root, level, at) }.look_through();
     while let Entry::Table(table) = seen.entry
         && let Some(below) = seen.place.level.below(table.bits())
     {
         // SAFETY: 1. A table entry that is linked points at a live table of its size. 2. The pin keeps it.
-        seen = unsafe { Place::in_table(hardware, table.base(), below, at) }.look();
+        seen = unsafe { Place::in_table(hardware, table.base(), below, at) }.look_through();
     }
+    entry::acquire();
     seen
 }
 
