@@ -7,11 +7,13 @@
 //! | [`vectors`] | where interrupts arrive, and which of them are a guest's exits |
 //! | [`switch`] | into the guest and back, and the short way |
 //! | [`world`] | the registers around that |
+//! | [`own`] | our own translation |
 //! | [`translations`] | the partition table and `tlbie` |
 //!
-//! The hypervisor runs with translation off. Its addresses are real addresses in any case, see ARCHITECTURE.md.
+//! Addresses of the hypervisor are real addresses, with translation on or off ([`own`]).
 
 pub mod opal;
+pub mod own;
 pub mod switch;
 pub mod translations;
 pub mod uart;
@@ -23,6 +25,7 @@ use crate::boot::fdt::Machine;
 use crate::boot::refusal::Refusal;
 use crate::hardware;
 use crate::host::Around;
+use crate::modes::radix_guest;
 use crate::partitions;
 use crate::terminal::Terminal;
 use core::marker::PhantomData;
@@ -49,7 +52,10 @@ impl Platform for PowerNv {
             hypervisor::set_ptcr(partitions::register());
             hypervisor::set_amor(u64::MAX);
             hypervisor::set_pcr(0);
+            // Our own translation is radix, and by process table, as a guest's.
+            hypervisor::set_lpcr(radix_guest(machine.decrementer_bits > 32));
         }
+        own::init(machine)?;
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 //! | all others | in the CPU: nothing of ours uses them. Exchanged when another vCPU is to run here ([`crate::owner`]) |
 
 use super::opal;
+use super::own::{self, Aside};
 use super::switch::{self, Left};
 use crate::below::GuestWorld;
 use crate::decrementer::{Decrementer, low_word};
@@ -36,6 +37,8 @@ pub struct Bare {
     lpcr: u64,
     decrementer: Decrementer,
     owner: Owner,
+    /// The guest's registers that our own translation is in place of.
+    aside: Option<Aside>,
 }
 
 impl Bare {
@@ -44,7 +47,7 @@ impl Bare {
     pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
         let decrementer = Decrementer::new(decrementer_bits);
         let lpcr = radix_guest(decrementer.is_large()) | WAKES;
-        Self { facilities: facilities(cpu), lpcr, decrementer, owner: Owner::new(cpu.is_v31(), true) }
+        Self { facilities: facilities(cpu), lpcr, decrementer, owner: Owner::new(cpu.is_v31(), true), aside: own::on() }
     }
 
     /// Loads what the CPU has to hold before the guest runs.
@@ -149,11 +152,13 @@ impl GuestWorld for Bare {
 
 impl World for Bare {
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit {
+        own::off(self.aside.take());
         self.prepare(vcpu, deadline);
         // SAFETY: 1. `prepare` loaded the guest's LPCR, LPIDR, HFSCR and HDEC, and mended its MSR; 2. the tables are the mmu half's to keep right.
         let left = unsafe { switch::run(vcpu, short) };
         store_software_registers(vcpu);
         vcpu.dec_expiry = self.decrementer.expiry();
+        self.aside = own::on();
         match left {
             Left::Begun => Exit::Begun,
             Left::Vector(vector) => self.decode(vcpu, vector),
