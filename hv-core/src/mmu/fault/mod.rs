@@ -50,15 +50,34 @@ pub(super) struct Request {
     pub own: bool,
 }
 
-/// How one attempt ended.
+/// How one attempt ended. Two words, so that it goes by registers.
+#[derive(Clone, Copy, Debug)]
 enum Attempt {
-    Done(Outcome, Resolution),
+    /// The access can be tried again.
+    Resumed(Outcome),
+    /// This entry stands there, which another CPU will replace.
+    Wait(u64),
+    /// A mutation keeps this fault out.
+    WaitForMutation,
+    /// The guest's own error.
+    NoSlot,
+    /// The guest's own error.
+    ReadOnly,
+    /// The tables are broken.
+    Broken,
+    Again(Reason),
+    Short(Short),
+}
+
+/// What has to be done after an attempt that did not end.
+enum Open {
     Again(Reason),
     Short(Short),
 }
 
 /// What an attempt found none of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub(super) enum Short {
     /// A frame: the budget is spent, or the machine has none.
     Frames,
@@ -67,23 +86,26 @@ pub(super) enum Short {
 }
 
 impl Attempt {
-    const fn resumed(outcome: Outcome) -> Self {
-        Self::Done(outcome, Resolution::Resume)
+    /// What it comes to, unless more has to be done.
+    fn end(self, at: GuestReal) -> Result<(Outcome, Resolution), Open> {
+        let wait = |on| (Outcome::Wait, Resolution::Wait(Ticket { page: at.align_down(LeafSize::Size4K), on }));
+        let reflect = |why| (Outcome::Reflected, Resolution::Reflect(why));
+        Ok(match self {
+            Self::Resumed(outcome) => (outcome, Resolution::Resume),
+            Self::Wait(entry) => wait(Awaited::Entry(entry)),
+            Self::WaitForMutation => wait(Awaited::Mutation),
+            Self::NoSlot => reflect(Reflect::NoSlot),
+            Self::ReadOnly => reflect(Reflect::ReadOnly),
+            Self::Broken => (Outcome::MachineError, Resolution::MachineError),
+            Self::Again(reason) => return Err(Open::Again(reason)),
+            Self::Short(short) => return Err(Open::Short(short)),
+        })
     }
-
-    const fn reflected(why: Reflect) -> Self {
-        Self::Done(Outcome::Reflected, Resolution::Reflect(why))
-    }
-
-    const fn wait(page: GuestReal, on: Awaited) -> Self {
-        Self::Done(Outcome::Wait, Resolution::Wait(Ticket { page, on }))
-    }
-
-    const BROKEN: Self = Self::Done(Outcome::MachineError, Resolution::MachineError);
 }
 
-/// Resolves one request.
-#[inline]
+/// Resolves one request. The common cases are part of the caller, down to the swap: a call would cost each of them some thirty instructions for registers
+/// that are saved and results that go by memory. What is rare stands aside.
+#[inline(always)]
 pub(super) fn resolve<H: Hardware, D: Discipline>(
     space: &Space<'_, H, D>,
     desk: D::Desk<'_>,
@@ -91,16 +113,31 @@ pub(super) fn resolve<H: Hardware, D: Discipline>(
     request: Request,
 ) -> Resolution {
     match attempt(space, desk, cpu, request) {
-        Attempt::Done(outcome, resolution) => {
+        Attempt::Resumed(outcome) => {
             cpu.stats.fault(request.access, request.own, outcome);
-            resolution
+            Resolution::Resume
         }
-        end => resolve_patiently(space, desk, cpu, request, end),
+        end => {
+            let Request { at, access, own } = request;
+            resolve_patiently(space, desk, cpu, Request { at, access, own }, end)
+        }
     }
 }
 
+/// The same aside, for the hypervisor's own accesses.
+#[inline(never)]
+pub(super) fn resolve_own<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    desk: D::Desk<'_>,
+    cpu: &mut Cpu,
+    at: GuestReal,
+    access: Access,
+) -> Resolution {
+    resolve(space, desk, cpu, Request { at, access, own: true })
+}
+
 /// One look and at most one commit, under one pin.
-#[inline]
+#[inline(always)]
 fn attempt<H: Hardware, D: Discipline>(
     space: &Space<'_, H, D>,
     desk: D::Desk<'_>,
@@ -111,21 +148,25 @@ fn attempt<H: Hardware, D: Discipline>(
     pinned(space, cpu, request)
 }
 
-/// The attempt itself: a function of its own, so that the pin takes no register of it.
-#[inline(never)]
+#[inline(always)]
 fn pinned<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, request: Request) -> Attempt {
     let slot = match space.slots().find(request.at, cpu.hint) {
         Found::Slot(slot) => slot,
-        Found::Nowhere => return Attempt::reflected(Reflect::NoSlot),
+        Found::Nowhere => return Attempt::NoSlot,
         Found::Busy => return Attempt::Again(Reason::SlotBusy),
     };
     cpu.hint = slot.index;
     let stores = request.access == Access::Write;
-    if stores && slot.read_only {
-        return Attempt::reflected(Reflect::ReadOnly);
+    if stores && slot.read_only() {
+        return Attempt::ReadOnly;
     }
     let mut work = Work { space, cpu, slot, request };
-    if stores && slot.log.is_some() { work.logged_store() } else { work.handle(work.look()) }
+    if stores && slot.log().is_some() {
+        return work.aside().logged_store();
+    }
+    // SAFETY: 1. As in `look`.
+    let seen = unsafe { space.walk_here(request.at) };
+    work.handle_here(seen)
 }
 
 /// One attempt at work, under the pin of its caller.
@@ -136,26 +177,54 @@ struct Work<'w, 'm, H, D> {
     request: Request,
 }
 
-impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
-    #[inline]
+impl<'w, 'm, H: Hardware, D: Discipline> Work<'w, 'm, H, D> {
+    /// The same work for a function that stands aside. What such a function is handed by reference stands in memory from the beginning, so each gets one made
+    /// there and then, and the common path keeps to registers. For the same reason the slot is read anew: it stays as it is while this attempt is pinned.
+    #[inline(always)]
+    fn aside(&mut self) -> Work<'_, 'm, H, D> {
+        let Request { at, access, own } = self.request;
+        let slot = self.space.slots().again(self.cpu.hint);
+        Work { space: self.space, cpu: self.cpu, slot, request: Request { at, access, own } }
+    }
+
     fn look(&self) -> Seen<'w> {
         // SAFETY: 1. The caller's pin keeps every table of the space alive for as long as the attempt lives.
         unsafe { self.space.walk(self.request.at) }
     }
 
-    #[inline]
     fn handle(&mut self, seen: Seen<'w>) -> Attempt {
-        match seen.entry {
-            Entry::Absent(absent) => match State::decode(absent) {
-                State::Empty { .. } => self.fill(seen),
-                State::Transit { .. } | State::Leaving(_) => self.wait(seen.entry),
-                State::Resting { frame, copied } => self.revive(seen, frame, copied),
-                State::Stored(handle) => self.page_in(seen, handle),
-                State::Detached => Attempt::Again(Reason::Detached),
-            },
-            Entry::Leaf(leaf) if permits(leaf, self.request.access) => Attempt::resumed(Outcome::Spurious),
-            Entry::Leaf(leaf) => self.change(seen, leaf),
-            Entry::Table(_) => Attempt::BROKEN,
+        self.handle_here(seen)
+    }
+
+    /// The same as part of its caller.
+    #[inline(always)]
+    fn handle_here(&mut self, seen: Seen<'w>) -> Attempt {
+        match seen.entry() {
+            Entry::Absent(absent) if State::is_empty(absent) => self.fill(seen),
+            Entry::Leaf(leaf) if permits(leaf, self.request.access) => Attempt::Resumed(Outcome::Spurious),
+            Entry::Leaf(leaf) if self.only_lacks(leaf) => self.raise(seen, leaf),
+            Entry::Leaf(leaf) => self.aside().change(seen.aside(), leaf),
+            _ => self.aside().handle_rest(seen.aside()),
+        }
+    }
+
+    /// Whether a leaf can be raised where it stands.
+    #[inline(always)]
+    fn only_lacks(&self, leaf: Leaf) -> bool {
+        let stores = self.request.access == Access::Write;
+        !stores || self.slot.log().is_none() && Made::of(leaf) != Made::Shared
+    }
+
+    /// The states of an entry that a fault seldom meets.
+    #[cold]
+    fn handle_rest(&mut self, seen: Seen<'w>) -> Attempt {
+        let Entry::Absent(absent) = seen.entry() else { return Attempt::Broken };
+        match State::decode(absent) {
+            State::Empty { .. } => self.fill(seen),
+            State::Transit { .. } | State::Leaving(_) => self.wait(seen.entry()),
+            State::Resting { frame, copied } => self.revive(seen, frame, copied),
+            State::Stored(handle) => self.page_in(seen, handle),
+            State::Detached => Attempt::Again(Reason::Detached),
         }
     }
 
@@ -163,7 +232,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     #[cold]
     fn logged_store(&mut self) -> Attempt {
         let (space, at) = (self.space, self.request.at);
-        let Some(log) = Log::of(space.memory(), &self.slot) else { return Attempt::BROKEN };
+        let Some(log) = Log::of(space.memory(), &self.slot) else { return Attempt::Broken };
         if !log.has_room(at) {
             let Some(mut frame) = space.take(self.cpu, LeafSize::Size4K) else { return Attempt::Short(Short::Frames) };
             frame.zero(&space.memory().hardware);
@@ -172,7 +241,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
             }
         }
         let attempt = self.handle(self.look());
-        if let Attempt::Done(outcome, Resolution::Resume) = attempt
+        if let Attempt::Resumed(outcome) = attempt
             && !matches!(outcome, Outcome::Spurious | Outcome::NotSame)
         {
             // The leaf may be gone again; its size is its level's all the same.
@@ -197,7 +266,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// A lost race is success if what the winner left permits the access, else a reason to look again.
     fn settle(&mut self, theirs: Entry) -> Attempt {
         match theirs {
-            Entry::Leaf(leaf) if permits(leaf, self.request.access) => Attempt::resumed(Outcome::NotSame),
+            Entry::Leaf(leaf) if permits(leaf, self.request.access) => Attempt::Resumed(Outcome::NotSame),
             Entry::Absent(absent) => match State::decode(absent) {
                 State::Transit { .. } | State::Leaving(_) => self.wait(theirs),
                 _ => Attempt::Again(Reason::NotSame),
@@ -208,7 +277,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
 
     #[cold]
     fn wait(&mut self, entry: Entry) -> Attempt {
-        Attempt::wait(self.request.at.align_down(LeafSize::Size4K), Awaited::Entry(entry.encode()))
+        Attempt::Wait(entry.encode())
     }
 
     /// The leaf for a frame of the guest's own. Where it permits stores C is set from the start: dirt is told by write protection, and hardware that leaves
