@@ -143,7 +143,8 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     #[inline(always)]
     fn prepare(&mut self, size: LeafSize) -> Result<(Page, Made), NoPage> {
         if self.request.access != Access::Write
-            && let Some(image) = self.slot.origin().share(self.request.at, size)
+            && self.slot.has_image()
+            && let Some(image) = self.slot_again().origin().share(self.request.at, size)
         {
             return Ok((Page::Shared(image), Made::Shared));
         }
@@ -160,6 +161,16 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     #[inline(always)]
     fn private_frame_here(&mut self, at: GuestReal, size: LeafSize) -> Result<(Frame, Made), NoPage> {
         let mut frame = self.space.take(self.cpu, size).ok_or(NoPage::NoFrame)?;
+        if self.slot.has_image() {
+            return self.aside().copy(at, frame);
+        }
+        frame.zero(&self.space.memory().hardware);
+        Ok((frame, Made::Zero))
+    }
+
+    /// Fills a frame from the slot's image, or gives it back.
+    #[cold]
+    fn copy(&mut self, at: GuestReal, mut frame: Frame) -> Result<(Frame, Made), NoPage> {
         let page = store::Page::Untouched(at);
         match self.slot.origin().fetch(self.space.memory(), &mut self.cpu.buffer, page, &mut frame) {
             Ok(made) => Ok((frame, made)),

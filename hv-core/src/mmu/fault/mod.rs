@@ -183,8 +183,14 @@ impl<'w, 'm, H: Hardware, D: Discipline> Work<'w, 'm, H, D> {
     #[inline(always)]
     fn aside(&mut self) -> Work<'_, 'm, H, D> {
         let Request { at, access, own } = self.request;
-        let slot = self.space.slots().again(self.cpu.hint);
+        let slot = self.slot_again();
         Work { space: self.space, cpu: self.cpu, slot, request: Request { at, access, own } }
+    }
+
+    /// The slot once more: what is rarely asked of it takes no register until then.
+    #[inline(always)]
+    fn slot_again(&self) -> SlotView {
+        self.space.slots().again(self.cpu.hint)
     }
 
     fn look(&self) -> Seen<'w> {

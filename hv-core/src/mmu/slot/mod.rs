@@ -174,11 +174,18 @@ impl SlotView {
     #[must_use]
     #[inline]
     pub const fn source(&self) -> Source {
-        if self.flags & IMAGE == 0 {
-            Source::Zero
-        } else {
+        if self.has_image() {
             Source::Image { at: HostReal::new(self.image_at), bytes: self.image_bytes }
+        } else {
+            Source::Zero
         }
+    }
+
+    /// Whether it is made of an image.
+    #[must_use]
+    #[inline]
+    pub const fn has_image(&self) -> bool {
+        self.flags & IMAGE != 0
     }
 
     /// Stores are the guest's error.
