@@ -117,10 +117,7 @@ pub(super) fn resolve<H: Hardware, D: Discipline>(
             cpu.stats.fault(request.access, request.own, outcome);
             Resolution::Resume
         }
-        end => {
-            let Request { at, access, own } = request;
-            resolve_patiently(space, desk, cpu, Request { at, access, own }, end)
-        }
+        end => resolve_patiently(space, desk, cpu, request.at, (request.access, request.own), end),
     }
 }
 
@@ -296,16 +293,14 @@ impl<'w, 'm, H: Hardware, D: Discipline> Work<'w, 'm, H, D> {
     /// What a leaf for this request may permit. While the log is on, stores are for the page that is being stored to.
     #[inline]
     fn rights(&self) -> Rights {
-        let rights = self.slot.rights();
         // A store to a read-only slot was refused before.
-        if self.request.access == Access::Write { rights.union(Rights::WRITE) } else { rights }
+        self.slot.rights().union(Rights::WRITE.intersection(right_for(self.request.access)))
     }
 }
 
 #[inline]
 const fn leaf_with(frame: HostReal, rights: Rights, made: Made) -> Leaf {
-    let recorded = if rights.contains(Rights::WRITE) { Recorded::all() } else { Recorded::REFERENCED };
-    Leaf::new(frame, rights, recorded).with_software(made.bits())
+    Leaf::new(frame, rights, recorded_with(rights)).with_software(made.bits())
 }
 
 /// The leaf that maps a page of an image as it is.
@@ -317,18 +312,29 @@ const fn shared_leaf(image: HostReal) -> Leaf {
 /// Whether a leaf lets the access through, R and C included: hardware that leaves them to software faults without them.
 #[inline]
 pub(super) fn permits(leaf: Leaf, access: Access) -> bool {
-    let right = match access {
-        Access::Read => Rights::READ,
-        Access::Write => Rights::WRITE,
-        Access::Fetch => Rights::EXECUTE,
-    };
-    leaf.rights().contains(right) && leaf.recorded().contains(recorded_by(access))
+    let right = right_for(access);
+    leaf.has(right, recorded_with(right))
+}
+
+/// The right that an access needs. By a shift, since the fault path asks for it in several places.
+#[inline]
+const fn right_for(access: Access) -> Rights {
+    Rights::from_bits_retain(Rights::READ.bits() >> access as u32)
+}
+
+/// R, and C where stores are permitted.
+#[inline]
+const fn recorded_with(rights: Rights) -> Recorded {
+    let changed = (rights.bits() & Rights::WRITE.bits()) * (Recorded::CHANGED.bits() / Rights::WRITE.bits());
+    Recorded::from_bits_retain(Recorded::REFERENCED.bits() | changed)
 }
 
 #[inline]
 const fn recorded_by(access: Access) -> Recorded {
-    match access {
-        Access::Write => Recorded::all(),
-        Access::Read | Access::Fetch => Recorded::REFERENCED,
-    }
+    recorded_with(right_for(access))
 }
+
+const _: () = assert!(right_for(Access::Write).bits() == Rights::WRITE.bits());
+const _: () = assert!(right_for(Access::Fetch).bits() == Rights::EXECUTE.bits());
+const _: () = assert!(recorded_by(Access::Write).bits() == Recorded::all().bits());
+const _: () = assert!(recorded_by(Access::Fetch).bits() == Recorded::REFERENCED.bits());

@@ -6,11 +6,12 @@ use super::{Attempt, Open, Request, Short, attempt};
 use crate::mmu::discipline::Discipline;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::reclaim::{Room, make_room};
-use crate::mmu::request::Resolution;
+use crate::mmu::request::{Access, Resolution};
 use crate::mmu::seat::Cpu;
 use crate::mmu::space::Space;
 use crate::mmu::stats::{Outcome, Reason};
 use crate::sync::relax;
+use ppc64_arch::addr::GuestReal;
 
 /// Attempts without a lock before the serialised path.
 const SPECULATIVE_ATTEMPTS: u32 = 4;
@@ -26,15 +27,17 @@ const PRUNINGS: u32 = 2;
 
 const NO_MEMORY: (Outcome, Resolution) = (Outcome::OutOfMemory, Resolution::OutOfMemory);
 
-/// Goes on where the first attempt ended without a result, or without memory.
+/// Goes on where the first attempt ended without a result, or without memory. It takes the request in pieces, which go by registers.
 #[cold]
 pub(super) fn resolve_patiently<H: Hardware, D: Discipline>(
     space: &Space<'_, H, D>,
     desk: D::Desk<'_>,
     cpu: &mut Cpu,
-    request: Request,
+    at: GuestReal,
+    (access, own): (Access, bool),
     first: Attempt,
 ) -> Resolution {
+    let request = Request { at, access, own };
     let (mut attempts, mut batches, mut prunings) = (1, 0, 0);
     let mut end = first;
     let (outcome, resolution) = loop {

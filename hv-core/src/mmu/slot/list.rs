@@ -142,17 +142,20 @@ impl Slots {
             return Found::Busy;
         }
         let hint = hint % MAX_SLOTS;
-        let index = if self.slots[hint].holds(at.raw()) { Some(hint) } else { self.bisect(at.raw()) };
-        match index {
-            None => Found::Nowhere,
-            Some(index) if self.slots[index].sequence.load(Ordering::Acquire) & 1 != 0 => Found::Busy,
-            Some(index) => self.open_slot(at.raw(), index),
-        }
+        if self.slots[hint].holds(at.raw()) { self.open_slot(at.raw(), hint) } else { self.find_elsewhere(at.raw()) }
     }
 
-    /// A slot whose sequence was even. Whether it holds `at` was asked before that, and it may have been resized in between.
-    #[inline]
+    #[cold]
+    fn find_elsewhere(&self, at: u64) -> Found {
+        self.bisect(at).map_or(Found::Nowhere, |index| self.open_slot(at, index))
+    }
+
+    /// A slot that held `at`, unless its pages are changing. That was asked before its sequence was read, and it may have been resized in between.
+    #[inline(always)]
     fn open_slot(&self, at: u64, index: usize) -> Found {
+        if self.slots[index].sequence.load(Ordering::Acquire) & 1 != 0 {
+            return Found::Busy;
+        }
         let view = self.slots[index].view(index);
         if view.base <= at && at < view.end { Found::Slot(view) } else { Found::Nowhere }
     }
@@ -164,7 +167,6 @@ impl Slots {
         self.slots[index].view(index)
     }
 
-    #[cold]
     fn bisect(&self, at: u64) -> Option<usize> {
         let count = self.len();
         let above = self.slots[..count].partition_point(|slot| slot.base.load(Ordering::Relaxed) <= at);
