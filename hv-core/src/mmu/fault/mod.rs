@@ -35,7 +35,7 @@ use super::seat::Cpu;
 use super::slot::{Found, SlotView};
 use super::space::Space;
 use super::stats::{Made, Outcome, Reason};
-use super::walk::Seen;
+use super::walk::{Place, Seen};
 use patience::resolve_patiently;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::entry::Recorded;
@@ -205,17 +205,18 @@ impl<'w, 'm, H: Hardware, D: Discipline> Work<'w, 'm, H, D> {
         match seen.entry() {
             Entry::Absent(absent) if State::is_empty(absent) => self.fill(seen),
             Entry::Leaf(leaf) if permits(leaf, self.request.access) => Attempt::Resumed(Outcome::Spurious),
-            Entry::Leaf(leaf) if self.only_lacks(leaf) => self.raise(seen, leaf),
+            Entry::Leaf(leaf) if self.only_lacks(seen.place, leaf) => self.raise(seen, leaf),
             Entry::Leaf(leaf) => self.aside().change(seen.aside(), leaf),
             _ => self.aside().handle_rest(seen.aside()),
         }
     }
 
-    /// Whether a leaf can be raised where it stands.
+    /// Whether a leaf can be raised where it stands: it is neither to be copied nor, under a log, to be split.
     #[inline(always)]
-    fn only_lacks(&self, leaf: Leaf) -> bool {
+    fn only_lacks(&self, place: Place<'w>, leaf: Leaf) -> bool {
         let stores = self.request.access == Access::Write;
-        !stores || self.slot.log().is_none() && Made::of(leaf) != Made::Shared
+        let whole = self.slot.log().is_none() || place.level.below.is_empty();
+        !stores || whole && Made::of(leaf) != Made::Shared
     }
 
     /// The states of an entry that a fault seldom meets.
@@ -243,12 +244,14 @@ impl<'w, 'm, H: Hardware, D: Discipline> Work<'w, 'm, H, D> {
                 space.put(self.cpu, unused);
             }
         }
-        let attempt = self.handle(self.look());
+        let seen = self.look();
+        let attempt = self.handle(seen);
         if let Attempt::Resumed(outcome) = attempt
             && !matches!(outcome, Outcome::Spurious | Outcome::NotSame)
         {
-            // The leaf may be gone again; its size is its level's all the same.
-            log.mark(at, self.look().place.level.leaf.unwrap_or(LeafSize::Size4K));
+            // Rights are added where the leaf was seen; any other end may have made tables. It may be gone again; its size is its level's all the same.
+            let level = if outcome == Outcome::Upgraded { seen.place.level } else { self.look().place.level };
+            log.mark(at, level.leaf.unwrap_or(LeafSize::Size4K));
         }
         attempt
     }
