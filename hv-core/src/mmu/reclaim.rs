@@ -176,15 +176,15 @@ fn pass<H: Hardware, D: Discipline>(
     leaving: &mut Vec<Leaving, BATCH>,
 ) -> Passed {
     let page = at.align_down(LeafSize::Size4K);
-    match seen.entry {
+    match seen.entry() {
         Entry::Leaf(leaf) if Made::of(leaf) == Made::Shared => Passed::By,
         Entry::Leaf(leaf) if !space.memory().hardware.sets_reference() => {
-            cpu.stats.aged += u64::from(seen.place.swap(seen.entry, resting(leaf)).is_ok());
+            cpu.stats.aged += u64::from(seen.place.swap(seen.entry(), resting(leaf)).is_ok());
             Passed::By
         }
         Entry::Leaf(leaf) if leaf.recorded().contains(Recorded::REFERENCED) => {
             let aged = leaf.with_recorded(leaf.recorded() - Recorded::REFERENCED);
-            cpu.stats.aged += u64::from(seen.place.swap(seen.entry, Entry::Leaf(aged)).is_ok());
+            cpu.stats.aged += u64::from(seen.place.swap(seen.entry(), Entry::Leaf(aged)).is_ok());
             Passed::By
         }
         Entry::Leaf(leaf) => {
@@ -222,7 +222,7 @@ fn take_or_split<H: Hardware, D: Discipline>(
 /// Puts a page in transit.
 fn take(cpu: &mut Cpu, seen: Seen<'_>, page: Leaving, leaving: &mut Vec<Leaving, BATCH>) {
     let transit = State::Transit { owner: cpu.id() as u32, generation: 0 };
-    if seen.place.swap(seen.entry, Entry::Absent(transit.encode())).is_ok() {
+    if seen.place.swap(seen.entry(), Entry::Absent(transit.encode())).is_ok() {
         let _there_is_room = leaving.push(page);
     }
 }

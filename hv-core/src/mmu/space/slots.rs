@@ -99,9 +99,9 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     pub fn resize_slot(&self, cpu: &mut Cpu, base: GuestReal, bytes: u64) -> Result<(), SlotError> {
         let turn = self.begin();
         let slot = self.slots.at(base)?;
-        let spec = SlotSpec { base, bytes, source: slot.source, read_only: slot.read_only };
+        let spec = SlotSpec { base, bytes, source: slot.source(), read_only: slot.read_only() };
         spec.check(self.top.address_bits(), self.granule.slot_alignment())?;
-        if slot.log.is_some() {
+        if slot.log().is_some() {
             return Err(SlotError::Logged);
         }
         let end = base.raw() + bytes;
