@@ -36,7 +36,7 @@ use std::process::Command;
 /// Everything that `scripts/bench switch` can be told.
 #[derive(Args, Clone, Debug)]
 pub struct SwitchArgs {
-    /// The machine (may be repeated) [default: all that run]
+    /// The machine (may be repeated) [default: all three]
     #[arg(long, value_name = "PLATFORM", value_parser = platforms::NAMES)]
     platform: Vec<String>,
     /// A hypervisor that was built before, as ELF [default: build it now]

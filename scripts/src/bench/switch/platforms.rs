@@ -8,8 +8,6 @@ pub struct Platform {
     pub words: &'static [&'static str],
     /// The column of the peer's figures ([`super::peer::Row::costs`]).
     pub column: usize,
-    /// Measured unless others are asked for.
-    by_default: bool,
     /// What has to be said about its figures.
     note: Option<&'static str>,
 }
@@ -18,25 +16,21 @@ pub struct Platform {
 pub const NAMES: [&str; 3] = [ALL[0].name, ALL[1].name, ALL[2].name];
 
 const ALL: [Platform; 3] = [
-    Platform { name: "powernv10", words: &["--platform", "powernv10"], column: 0, by_default: false, note: None },
-    Platform { name: "powernv9", words: &["--platform", "powernv9"], column: 1, by_default: false, note: None },
+    Platform { name: "powernv10", words: &["--platform", "powernv10"], column: 0, note: None },
+    Platform { name: "powernv9", words: &["--platform", "powernv9"], column: 1, note: None },
     Platform {
         name: "pseries",
         words: &["--platform", "pseries", "--cpu", "power10"],
         column: 2,
-        by_default: true,
         note: Some(
             "nested (API v1): the hypervisor below is QEMU itself, whose work takes no instructions, neither for us nor for KVM-HV",
         ),
     },
 ];
 
-/// The platforms of these names; without any, those that are measured by default.
+/// The platforms of these names; without any, all.
 pub fn wanted(names: &[String]) -> Vec<&'static Platform> {
-    let wanted = |platform: &&Platform| match names.is_empty() {
-        true => platform.by_default,
-        false => names.iter().any(|name| name == platform.name),
-    };
+    let wanted = |platform: &&Platform| names.is_empty() || names.iter().any(|name| name == platform.name);
     ALL.iter().filter(wanted).collect()
 }
 
@@ -50,8 +44,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_name_it_is_what_runs() {
-        assert!(!wanted(&[]).is_empty());
+    fn without_a_name_it_is_all_of_them() {
+        assert_eq!(wanted(&[]).len(), NAMES.len());
         let names: Vec<_> = wanted(&["powernv9".into(), "pseries".into()]).iter().map(|one| one.name).collect();
         assert_eq!(names, ["powernv9", "pseries"]);
     }
