@@ -13,6 +13,7 @@ mod firmware;
 mod guest_cell;
 mod hostile;
 mod matrix;
+mod registers;
 mod session;
 mod stats;
 mod terminal;
@@ -33,6 +34,8 @@ pub struct Setting {
     pub probe: PathBuf,
     /// The bare-metal guest that does what guests must not do.
     pub hostile: PathBuf,
+    /// The bare-metal guest that keeps a pattern in every register.
+    pub registers: PathBuf,
 }
 
 type Run = dyn Fn(&Setting) -> Result<String> + Send + Sync;
@@ -69,7 +72,14 @@ impl Case {
 #[must_use]
 pub fn cases(extent: Extent) -> Vec<Case> {
     let guests = matrix::cells(extent).into_iter().map(guest_cell::case);
-    let others =
-        [bad_input::cases(), budget::cases(), ends::cases(), firmware::cases(), hostile::cases(), terminal::cases()];
+    let others = [
+        bad_input::cases(),
+        budget::cases(),
+        ends::cases(),
+        firmware::cases(),
+        hostile::cases(),
+        registers::cases(),
+        terminal::cases(),
+    ];
     guests.chain(others.into_iter().flatten()).collect()
 }
