@@ -88,6 +88,9 @@ extern "C" fn guest_main(tree: u64) -> ! {
     let mut report = Report::new(seed);
     exits::run_all(&machine, &mut report);
     report.name_constant();
+    if report.late > 0 {
+        say!("registers: {} external interrupts came late", report.late);
+    }
     say!("registers: {} rounds, {} failed", report.rounds, report.failed);
     rtas::power_off(machine.power_off)
 }

@@ -92,8 +92,8 @@ pub struct Plan<'a> {
     pub start: u64,
     /// The way back: `vector::NONE` stands for the ordinary one of the state.
     pub vector: u64,
-    /// It may also not be taken at all.
-    pub or_none: bool,
+    /// Another way back that is as good.
+    pub or: Option<u64>,
     /// The interrupt comes so many bytes behind the first instruction.
     pub length: u64,
     /// MSR bits on top of the state's.
@@ -119,9 +119,9 @@ impl Plan<'_> {
     pub const fn new(name: &'static str, start: u64) -> Self {
         let free = Free { gpr: 0, ctr_xer: false, cr: 0, srr: false };
         let (vector, length, msr, sets, turns) = (vector::NONE, 0, 0, 0, None);
-        let (or_none, clears_vsr, needs_numbers) = (false, false, false);
+        let (or, clears_vsr, needs_numbers) = (None, false, false);
         let (gprs, loads): (&[_], &[_]) = (&[], &[]);
-        Self { name, start, vector, or_none, length, msr, sets, gprs, turns, loads, clears_vsr, needs_numbers, free }
+        Self { name, start, vector, or, length, msr, sets, gprs, turns, loads, clears_vsr, needs_numbers, free }
     }
 }
 
@@ -132,6 +132,8 @@ pub struct Report {
     pub rounds: u64,
     /// Trials after which something differed.
     pub failed: u64,
+    /// External interrupts that had not come when the decrementer's did.
+    pub late: u64,
     lines: u32,
     first: [u64; SPRS.len()],
     varied: [u64; SPRS.len()],
@@ -141,7 +143,7 @@ impl Report {
     /// None yet. The seed is this vCPU's own.
     pub fn new(seed: u64) -> Self {
         let nothing = [0; SPRS.len()];
-        Self { numbers: Numbers::new(seed), rounds: 0, failed: 0, lines: 0, first: nothing, varied: nothing }
+        Self { numbers: Numbers::new(seed), rounds: 0, failed: 0, late: 0, lines: 0, first: nothing, varied: nothing }
     }
 
     /// A number from the patterns' source.
@@ -189,7 +191,8 @@ impl Report {
 
     fn judge(&mut self, set: &mut Set, after: &Set, end: u64, plan: &Plan, state: State) {
         let ordinary = if state == State::User { vector::SYSTEM_CALL } else { vector::NONE };
-        let expected = if plan.vector == vector::NONE { ordinary } else { plan.vector };
+        let expected = way_back(plan.vector, ordinary);
+        self.late += u64::from(expected == vector::EXTERNAL && end != expected);
         let mut free = plan.free;
         free.srr |= end == vector::SYSTEM_CALL;
         for &(n, value) in plan.loads {
@@ -209,7 +212,7 @@ impl Report {
             differences += 1;
             tell(lines, place, name, number, is, should);
         };
-        if end != expected && !(plan.or_none && end == ordinary) {
+        if end != expected && plan.or.is_none_or(|or| way_back(or, ordinary) != end) {
             line("vector", None, end.into(), expected.into());
         }
         compare(&seen, set, free, &mut line);
@@ -232,6 +235,11 @@ impl Report {
             tell(&mut self.lines, (what, "memory"), "memory", None, 0, 1);
         }
     }
+}
+
+/// `vector::NONE` stands for what is ordinary.
+const fn way_back(vector: u64, ordinary: u64) -> u64 {
+    if vector == vector::NONE { ordinary } else { vector }
 }
 
 /// One line for one register, as long as there are not too many.
