@@ -133,6 +133,7 @@ fn setting() -> Result<Setting> {
         probe: build::linux_probe()?,
         hostile: build::hostile()?,
         measure: build::measure()?,
+        registers: build::registers()?,
     })
 }
 

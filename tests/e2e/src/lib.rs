@@ -14,6 +14,7 @@ mod guest_cell;
 mod hostile;
 mod matrix;
 mod measure;
+mod registers;
 mod session;
 mod stats;
 mod terminal;
@@ -36,6 +37,8 @@ pub struct Setting {
     pub hostile: PathBuf,
     /// The bare-metal guest that measures what the hypervisor costs.
     pub measure: PathBuf,
+    /// The bare-metal guest that keeps a pattern in every register.
+    pub registers: PathBuf,
 }
 
 type Run = dyn Fn(&Setting) -> Result<String> + Send + Sync;
@@ -79,6 +82,7 @@ pub fn cases(extent: Extent) -> Vec<Case> {
         firmware::cases(),
         hostile::cases(),
         measure::cases(),
+        registers::cases(),
         terminal::cases(),
     ];
     guests.chain(others.into_iter().flatten()).collect()
