@@ -16,8 +16,20 @@ pub struct Options {
     pub budget: Option<u64>,
     /// `samewise.granule=4k|64k|2m|auto`; auto without it.
     pub granule: Granule,
+    /// `samewise.twins=on`: the same guest twice, taking turns on one CPU. For tests of what a switch between two vCPUs loses.
+    pub twins: bool,
     /// All other words, with one space between two of them.
     pub bootargs: String,
+}
+
+impl Options {
+    /// The same for the second of two twins: `seed=` on its command line tells them apart.
+    #[must_use]
+    pub fn of_twin(&self) -> Self {
+        let mut twin = self.clone();
+        twin.bootargs.push_str(" seed=1");
+        twin
+    }
 }
 
 /// Why the command line is refused, and the word that is to blame.
@@ -29,6 +41,8 @@ pub enum CmdlineError<'a> {
     BadBudget(&'a str),
     /// None of the granules.
     BadGranule(&'a str),
+    /// Neither on nor off.
+    BadTwins(&'a str),
     /// A word of ours that has no meaning.
     UnknownWord(&'a str),
 }
@@ -38,7 +52,8 @@ pub enum CmdlineError<'a> {
 /// # Errors
 /// [`CmdlineError`].
 pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
-    let mut options = Options { memory_bytes: None, budget: None, granule: Granule::Auto, bootargs: String::new() };
+    let mut options =
+        Options { memory_bytes: None, budget: None, granule: Granule::Auto, twins: false, bootargs: String::new() };
     for word in line.split_ascii_whitespace() {
         let Some(own) = word.strip_prefix(PREFIX) else {
             if !options.bootargs.is_empty() {
@@ -57,6 +72,9 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             Some(("granule", value)) => {
                 options.granule = granule(value).ok_or(CmdlineError::BadGranule(word))?;
             }
+            Some(("twins", "on")) => options.twins = true,
+            Some(("twins", "off")) => options.twins = false,
+            Some(("twins", _)) => return Err(CmdlineError::BadTwins(word)),
             _ => return Err(CmdlineError::UnknownWord(word)),
         }
     }
@@ -97,8 +115,17 @@ mod tests {
         assert_eq!(options.memory_bytes, Some(512 << 20));
         assert_eq!(options.granule, Granule::Fixed(LeafSize::Size64K));
         assert_eq!(options.bootargs, "console=hvc0 quiet -- x");
-        let nothing = Options { memory_bytes: None, budget: None, granule: Granule::Auto, bootargs: String::new() };
+        let nothing =
+            Options { memory_bytes: None, budget: None, granule: Granule::Auto, twins: false, bootargs: String::new() };
         assert_eq!(parse(""), Ok(nothing));
+    }
+
+    #[test]
+    fn twins_are_told_apart_by_their_seed() {
+        let options = parse("samewise.twins=on quiet").expect("good");
+        assert!(options.twins && options.bootargs == "quiet");
+        assert_eq!(options.of_twin().bootargs, "quiet seed=1");
+        assert_eq!(parse("samewise.twins=2"), Err(CmdlineError::BadTwins("samewise.twins=2")));
     }
 
     #[test]
