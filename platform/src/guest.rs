@@ -23,7 +23,7 @@ use ppc64_arch::pvr;
 use ppc64_arch::radix::geometry;
 
 /// The guest's partition. 0 is ours to leave alone: the L0 refuses it.
-const LPID: u32 = 1;
+pub const LPID: u32 = 1;
 /// What the guest's device tree may take at most.
 const TREE_BYTES: u64 = LeafSize::Size64K.bytes();
 /// Looks at the console a second, while the guest sleeps and the machine's console does not interrupt.
@@ -31,6 +31,8 @@ const CONSOLE_POLLS: u64 = 50;
 
 /// A guest that can be started.
 pub struct Guest<'m> {
+    /// Its partition.
+    lpid: u32,
     /// The machine's description, payload and options.
     host: &'m Host,
     payload: &'m Payload,
@@ -41,11 +43,12 @@ pub struct Guest<'m> {
 }
 
 impl<'m> Guest<'m> {
-    /// Plans a guest of what the machine and its command line say.
+    /// Plans a guest in partition `lpid`, of what the machine and its command line say.
     ///
     /// # Errors
     /// [`Refusal`]: it cannot be.
     pub fn plan(
+        lpid: u32,
         host: &'m Host,
         payload: &'m Payload,
         options: Options,
@@ -76,7 +79,7 @@ impl<'m> Guest<'m> {
             has_random: platform.random().is_some(),
             rng_seed: seed(platform),
         };
-        Ok(Self { host, payload, plan, layout, config, cpu })
+        Ok(Self { lpid, host, payload, plan, layout, config, cpu })
     }
 
     /// Runs the guest in `space` until it does not want to begin anew.
@@ -92,10 +95,8 @@ impl<'m> Guest<'m> {
         let mut world = Nested::new(self.cpu, self.host.decrementer_bits);
         let console_poll = self.listen();
         loop {
-            let entry = self.load(seat)?;
+            let (mut machine, mut vcpu) = self.begin(seat, platform, console_poll)?;
             world.renew();
-            let mut machine = Machine::new(self.settings(console_poll));
-            let mut vcpu = Vcpu::at_reset(0, LPID, entry, platform.timebase());
             match run(&mut world, platform, seat, &mut machine, &mut vcpu, counters) {
                 Ended::Reboot => {
                     defmt::info!("the guest begins anew");
@@ -107,14 +108,34 @@ impl<'m> Guest<'m> {
         }
     }
 
+    /// What runs its vCPU on a CPU where others run as well.
+    pub fn world_in_turns(&self) -> Nested {
+        Nested::taking_turns(self.cpu, self.host.decrementer_bits)
+    }
+
+    /// Its memory, devices and vCPU before the first instruction.
+    ///
+    /// # Errors
+    /// [`Refusal`]: its memory could not be made.
+    pub fn begin(
+        &self,
+        seat: &Seat<'_, '_, Hardware>,
+        platform: &Pseries,
+        console_poll: Option<u64>,
+    ) -> Result<(Machine, Vcpu), Refusal> {
+        let entry = self.load(seat)?;
+        let machine = Machine::new(self.settings(console_poll));
+        Ok((machine, Vcpu::at_reset(0, self.lpid, entry, platform.timebase())))
+    }
+
     /// An empty space with the guest's slots.
     ///
     /// # Errors
     /// [`Refusal`].
     pub fn space<'h>(&self, memory: &'h Memory<Hardware>, options: &Options) -> Result<Space<'h, Hardware>, Refusal> {
         let space = match options.budget {
-            Some(budget) => Space::with_budget(memory, LPID, options.granule, &geometry::ROOT, budget),
-            None => Space::new(memory, LPID, options.granule),
+            Some(budget) => Space::with_budget(memory, self.lpid, options.granule, &geometry::ROOT, budget),
+            None => Space::new(memory, self.lpid, options.granule),
         };
         let space = space?;
         self.plan.add_to(&space)?;
@@ -151,7 +172,7 @@ impl<'m> Guest<'m> {
     }
 
     /// Has the console interrupt us; if it cannot, how often to look.
-    fn listen(&self) -> Option<u64> {
+    pub fn listen(&self) -> Option<u64> {
         let vty = self.host.terminals.first();
         let listens = vty
             .and_then(|vty| Some((vty.unit, vty.irq?)))
@@ -167,12 +188,12 @@ pub fn terminal(host: &Host) -> Terminal {
     host.terminals.first().map_or(FIRST, |vty| Terminal::new(vty.unit))
 }
 
-/// The CPU that everything runs on.
+/// What the CPU that everything runs on brings along; twins have one each.
 ///
 /// # Errors
-/// [`Refusal::NoFrames`]: never for CPU 0.
-pub fn first_cpu() -> Result<Cpu, Refusal> {
-    Cpu::new(0).ok_or(Refusal::NoFrames)
+/// [`Refusal::NoFrames`]: never for the first few.
+pub fn cpu(number: usize) -> Result<Cpu, Refusal> {
+    Cpu::new(number).ok_or(Refusal::NoFrames)
 }
 
 /// Bytes of guest memory: what is asked for, or most of what is free. A budget must be free, and the memory may be more than that. Tables of 4 KiB map 2 MiB each, so one in 256 is more than they take.

@@ -6,6 +6,7 @@
 //! | [`head`] | entry points and vectors |
 //! | [`boot`] | the machine described, its memory handed out, the guest found and planned |
 //! | [`guest`] | the guest started, as often as it asks |
+//! | [`twins`] | two guests in turns on one CPU, for tests |
 //! | [`report`] | the figures at the end |
 //! | [`pseries`] | the machine below: hcalls, RTAS, consoles, interrupts, nested guests |
 //! | [`log`], [`console`], [`mod@panic`], [`interrupt`] | what we say, and how we fail |
@@ -26,6 +27,7 @@ mod memory;
 mod panic;
 mod pseries;
 mod report;
+mod twins;
 
 use boot::fdt::Machine;
 use boot::refusal::Refusal;
@@ -54,10 +56,13 @@ fn run(tree: u64) -> Result<Ended, Refusal> {
     let options = cmdline::parse(machine.bootargs)?;
     let payload = boot::payload::find(&machine)?;
     let memory = boot::frames::pool(&machine)?;
+    if options.twins {
+        return twins::run(&machine, &payload, &options, &memory);
+    }
     let platform = Pseries::new(guest::terminal(&machine), machine.timebase_hz);
-    let mut guest = guest::Guest::plan(&machine, &payload, options.clone(), &memory, &platform)?;
+    let mut guest = guest::Guest::plan(guest::LPID, &machine, &payload, options.clone(), &memory, &platform)?;
     let space = guest.space(&memory, &options)?;
-    let seat = Seat::new(&space, guest::first_cpu()?);
+    let seat = Seat::new(&space, guest::cpu(0)?);
     let mut counters = Counters::default();
     let start = ppc64_arch::cpu::timebase();
     let ended = guest.run(&seat, &platform, &mut counters)?;

@@ -2,7 +2,7 @@
 
 use super::console::Terminal;
 use super::{H_SUCCESS, call, number, rtas};
-use heapless::Deque;
+use heapless::{Deque, Vec};
 use hv_core::guest::Host;
 use ppc64_arch::cpu;
 use spin::Mutex;
@@ -15,14 +15,25 @@ pub struct Pseries {
     clock: Option<(u64, u64)>,
     /// What the L0 gave beyond what the guest asked for: a call returns up to 16 bytes.
     typed: Mutex<Deque<u8, 16>>,
+    /// On a console that several guests share: the name before each line, and the line that is not whole yet.
+    shared: Option<(&'static str, Mutex<Vec<u8, LINE>>)>,
 }
+
+/// A line on a shared console that is longer is broken.
+const LINE: usize = 200;
 
 impl Pseries {
     /// The machine, with the guest's console on `terminal`.
     #[must_use]
     pub fn new(terminal: Terminal, timebase_hz: u64) -> Self {
         let clock = rtas::wall_clock().map(|seconds| (seconds, cpu::timebase()));
-        Self { terminal, timebase_hz, clock, typed: Mutex::new(Deque::new()) }
+        Self { terminal, timebase_hz, clock, typed: Mutex::new(Deque::new()), shared: None }
+    }
+
+    /// The same, with a name before each line that the guest prints, and its lines kept whole.
+    #[must_use]
+    pub fn named(name: &'static str, terminal: Terminal, timebase_hz: u64) -> Self {
+        Self { shared: Some((name, Mutex::new(Vec::new()))), ..Self::new(terminal, timebase_hz) }
     }
 }
 
@@ -44,7 +55,19 @@ impl Host for Pseries {
     }
 
     fn console_write(&self, bytes: &[u8]) -> usize {
-        self.terminal.write(bytes)
+        let Some((name, line)) = &self.shared else { return self.terminal.write(bytes) };
+        let mut line = line.lock();
+        if line.is_empty() {
+            // There is room: names are short.
+            _ = line.extend_from_slice(name.as_bytes());
+        }
+        // What no line has room for is lost.
+        _ = line.extend_from_slice(bytes);
+        if bytes.ends_with(b"\n") {
+            self.terminal.write_all(&line);
+            line.clear();
+        }
+        bytes.len()
     }
 
     fn console_read(&self, bytes: &mut [u8]) -> usize {

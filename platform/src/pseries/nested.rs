@@ -13,7 +13,8 @@
 //! * this crate is compiled without floating point and vector instructions, and a test disassembles the binary for them;
 //! * nothing here writes any of these registers but DAR and DSISR (for an interrupt that we raise in the guest) and DEC (lent for a sleep, and given back);
 //! * the hypervisor runs with translation off, so it takes no storage interrupt that would set DAR; its own interrupts in a sleep do not;
-//! * one guest CPU runs on a CPU of ours. With several, these registers have to be exchanged at a switch.
+//! * one guest CPU runs on a CPU of ours. Where several do, as in `twins`, the world saves and loads these registers around each stay
+//!   (`ppc64_arch::cpu::Extended`).
 
 use super::{H_SUCCESS, call, number};
 use core::fmt;

@@ -5,6 +5,7 @@
 //! expired decrementer stays negative and pending, and the guest takes its interrupt by itself when it enables it.
 
 use super::{call, nested, number, xics};
+use alloc::boxed::Box;
 use hv_core::guest::{Exit, Vcpu, World};
 use hv_core::mmu::{Access, StorageFault};
 use ppc64_arch::addr::{EffAddr, GuestReal};
@@ -43,6 +44,14 @@ pub struct Nested {
     loaded: Option<u64>,
     /// The largest value that the decrementer counts down from.
     longest: u64,
+    /// What an exit leaves in the CPU, if that must not stay there.
+    kept: Option<Kept>,
+}
+
+/// The extended state of a vCPU that takes turns with another.
+struct Kept {
+    state: Box<cpu::Extended>,
+    v31: bool,
 }
 
 impl Nested {
@@ -57,7 +66,15 @@ impl Nested {
             lpcr: RADIX_GUEST | large,
             loaded: None,
             longest: (1 << (bits - 1)) - 1,
+            kept: None,
         }
+    }
+
+    /// A world that leaves nothing of its guest in the CPU: another vCPU may run there before this one does again.
+    #[must_use]
+    pub fn taking_turns(cpu: Cpu, decrementer_bits: u32) -> Self {
+        let kept = Kept { state: Box::default(), v31: cpu.is_v31() };
+        Self { kept: Some(kept), ..Self::new(cpu, decrementer_bits) }
     }
 
     /// Clears what a guest before this one may have left in registers that entering does not load, as far as they decide how a new
@@ -110,9 +127,19 @@ impl Nested {
 
 impl World for Nested {
     fn enter(&mut self, vcpu: &mut Vcpu, deadline: u64) -> Exit {
+        if let Some(kept) = &self.kept {
+            self.loaded = None;
+            // SAFETY: 1. the host below gives us every facility of the list; 2. whoever ran here before was saved when it left; 3. we run with
+            // translation off and interrupts disabled.
+            unsafe { kept.state.load(kept.v31) };
+        }
         self.prepare(vcpu, deadline);
         let left = nested::enter(&mut vcpu.hv, &mut vcpu.regs);
         vcpu.dec_expiry = self.expiry();
+        if let Some(kept) = &mut self.kept {
+            // SAFETY: 1. as above.
+            unsafe { kept.state.save(kept.v31) };
+        }
         match left {
             Ok(vector) => {
                 vcpu.regs.trap = vector;
