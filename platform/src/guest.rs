@@ -21,7 +21,7 @@ use ppc64_arch::pvr;
 use ppc64_arch::radix::geometry;
 
 /// The guest's partition. 0 is ours to leave alone: the L0 refuses it.
-const LPID: u32 = 1;
+pub const LPID: u32 = 1;
 /// What the guest's device tree may take at most.
 const TREE_BYTES: u64 = LeafSize::Size64K.bytes();
 /// Looks at the console a second, while the guest sleeps and the machine's console does not interrupt.
@@ -29,6 +29,8 @@ const CONSOLE_POLLS: u64 = 50;
 
 /// A guest that can be started.
 pub struct Guest<'m, P> {
+    /// Its partition.
+    lpid: u32,
     /// The machine's description, payload and options.
     host: &'m Host,
     payload: &'m Payload,
@@ -42,11 +44,12 @@ pub struct Guest<'m, P> {
 }
 
 impl<'m, P: Platform> Guest<'m, P> {
-    /// Plans a guest of what the machine and its command line say.
+    /// Plans a guest in partition `lpid`, of what the machine and its command line say.
     ///
     /// # Errors
     /// [`Refusal`]: it cannot be.
     pub fn plan(
+        lpid: u32,
         host: &'m Host,
         payload: &'m Payload,
         options: Options,
@@ -77,7 +80,7 @@ impl<'m, P: Platform> Guest<'m, P> {
             has_random: platform.random().is_some(),
             rng_seed: seed(platform),
         };
-        Ok(Self { host, payload, plan, layout, config, cpu, platform: PhantomData, bench: options.bench })
+        Ok(Self { lpid, host, payload, plan, layout, config, cpu, platform: PhantomData, bench: options.bench })
     }
 
     /// Runs the guest in `space` until it does not want to begin anew.
@@ -93,10 +96,8 @@ impl<'m, P: Platform> Guest<'m, P> {
         let mut world = P::world(self.host, self.cpu);
         let console_poll = self.listen();
         loop {
-            let entry = self.load(seat)?;
-            world.renew(LPID);
-            let mut machine = Machine::new(self.settings(console_poll));
-            let mut vcpu = Vcpu::at_reset(0, LPID, entry, platform.timebase());
+            let (mut machine, mut vcpu) = self.begin(seat, platform, console_poll)?;
+            world.renew(self.lpid);
             match run(&mut world, platform, seat, &mut machine, &mut vcpu, counters) {
                 Ended::Reboot => {
                     defmt::info!("the guest begins anew");
@@ -108,14 +109,29 @@ impl<'m, P: Platform> Guest<'m, P> {
         }
     }
 
+    /// Its memory, devices and vCPU before the first instruction.
+    ///
+    /// # Errors
+    /// [`Refusal`]: its memory could not be made.
+    pub fn begin(
+        &self,
+        seat: &Seat<'_, '_, P::Hardware>,
+        platform: &Around,
+        console_poll: Option<u64>,
+    ) -> Result<(Machine, Vcpu), Refusal> {
+        let entry = self.load(seat)?;
+        let machine = Machine::new(self.settings(console_poll));
+        Ok((machine, Vcpu::at_reset(0, self.lpid, entry, platform.timebase())))
+    }
+
     /// An empty space with the guest's slots.
     ///
     /// # Errors
     /// [`Refusal`].
     pub fn space<'h>(&self, memory: &'h PoolOf<P>, options: &Options) -> Result<Space<'h, P::Hardware>, Refusal> {
         let space = match options.budget {
-            Some(budget) => Space::with_budget(memory, LPID, options.granule, &geometry::ROOT, budget),
-            None => Space::new(memory, LPID, options.granule),
+            Some(budget) => Space::with_budget(memory, self.lpid, options.granule, &geometry::ROOT, budget),
+            None => Space::new(memory, self.lpid, options.granule),
         };
         let space = space?;
         self.plan.add_to(&space)?;
@@ -153,19 +169,19 @@ impl<'m, P: Platform> Guest<'m, P> {
     }
 
     /// Has the console interrupt us; if it cannot, how often to look.
-    fn listen(&self) -> Option<u64> {
+    pub fn listen(&self) -> Option<u64> {
         let listens = P::listen(self.host);
         defmt::info!("the console interrupts: {=bool}", listens);
         (!listens).then_some(self.host.timebase_hz / CONSOLE_POLLS)
     }
 }
 
-/// The CPU that everything runs on. Without `ahead` each of its faults makes one page.
+/// What the CPU that everything runs on brings along; twins have one each. Without `ahead` each of its faults makes one page.
 ///
 /// # Errors
-/// [`Refusal::NoFrames`]: never for CPU 0.
-pub fn first_cpu(ahead: bool) -> Result<Cpu, Refusal> {
-    let cpu = Cpu::new(0).ok_or(Refusal::NoFrames)?;
+/// [`Refusal::NoFrames`]: never for the first few.
+pub fn cpu(number: usize, ahead: bool) -> Result<Cpu, Refusal> {
+    let cpu = Cpu::new(number).ok_or(Refusal::NoFrames)?;
     Ok(if ahead { cpu } else { cpu.one_page_a_fault() })
 }
 

@@ -20,6 +20,8 @@ pub struct Options {
     pub ahead: bool,
     /// `samewise.bench=on|off`: whether the guest may ask for upkeep of its own memory ([`Upkeep`](super::host::Upkeep)); off without it.
     pub bench: bool,
+    /// `samewise.twins=on|off`: the same guest twice, taking turns on one CPU; off without it. For tests of what a switch between two vCPUs loses.
+    pub twins: bool,
     /// All other words, with one space between two of them.
     pub bootargs: String,
 }
@@ -27,7 +29,25 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let bootargs = String::new();
-        Self { memory_bytes: None, budget: None, granule: Granule::Auto, ahead: true, bench: false, bootargs }
+        Self {
+            memory_bytes: None,
+            budget: None,
+            granule: Granule::Auto,
+            ahead: true,
+            bench: false,
+            twins: false,
+            bootargs,
+        }
+    }
+}
+
+impl Options {
+    /// The same for the second of two twins: `seed=` on its command line tells them apart.
+    #[must_use]
+    pub fn of_twin(&self) -> Self {
+        let mut twin = self.clone();
+        twin.bootargs.push_str(" seed=1");
+        twin
     }
 }
 
@@ -72,6 +92,7 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             }
             Some(("ahead", value)) => options.ahead = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("bench", value)) => options.bench = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
+            Some(("twins", value)) => options.twins = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             _ => return Err(CmdlineError::UnknownWord(word)),
         }
     }
@@ -121,6 +142,14 @@ mod tests {
         assert_eq!(options.granule, Granule::Fixed(LeafSize::Size64K));
         assert_eq!(options.bootargs, "console=hvc0 quiet -- x");
         assert_eq!(parse(""), Ok(Options::default()));
+    }
+
+    #[test]
+    fn twins_are_told_apart_by_their_seed() {
+        let options = parse("samewise.twins=on quiet").expect("good");
+        assert!(options.twins && options.bootargs == "quiet");
+        assert_eq!(options.of_twin().bootargs, "quiet seed=1");
+        assert_eq!(parse("samewise.twins=2"), Err(CmdlineError::BadSwitch("samewise.twins=2")));
     }
 
     #[test]

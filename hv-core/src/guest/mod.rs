@@ -34,6 +34,6 @@ pub mod xics;
 pub use host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, Upkeep, UpkeepError, World};
 pub use machine::{Flow, Machine, StopReason};
 pub use regs::{HvState, Regs};
-pub use run::{Ended, run};
+pub use run::{Ended, Runner, run};
 pub use stats::Counters;
 pub use vcpu::Vcpu;
