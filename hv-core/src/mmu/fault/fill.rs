@@ -157,9 +157,9 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
                 page.into_entry();
                 self.cpu.stats.made.add(made, size);
                 match made {
-                    Made::Shared => self.share_around(seen.place),
+                    Made::Shared if self.cpu.stream.goes_ahead() => self.share_around(seen.place),
                     Made::Zero | Made::Copied if size == LeafSize::Size4K => self.go_ahead(seen.place),
-                    Made::Zero | Made::Copied => {}
+                    Made::Zero | Made::Copied | Made::Shared => {}
                 }
                 Attempt::resumed(Outcome::Installed)
             }
@@ -171,7 +171,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// hold anything already are left alone, and a race that is lost is somebody else's page.
     #[cold]
     fn share_around(&mut self, place: Place<'w>) {
-        let Some(size) = place.level.leaf.filter(|_| self.cpu.stream.goes_ahead()) else { return };
+        let Some(size) = place.level.leaf else { return };
         for (at, seen) in place.siblings(&self.space.memory().hardware).around(self.request.at, AROUND) {
             if !is_empty(seen.entry) {
                 continue;
