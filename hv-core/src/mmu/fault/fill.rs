@@ -193,9 +193,9 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
                 page.into_entry();
                 self.cpu.stats.made.add(made, size);
                 match made {
-                    Made::Shared => self.aside().share_around(seen.aside()),
+                    Made::Shared if self.cpu.stream.goes_ahead() => self.aside().share_around(seen.aside()),
                     Made::Zero | Made::Copied if size == LeafSize::Size4K => self.go_ahead(&seen),
-                    Made::Zero | Made::Copied => {}
+                    Made::Zero | Made::Copied | Made::Shared => {}
                 }
                 Attempt::Resumed(Outcome::Installed)
             }
@@ -207,7 +207,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// hold anything already are left alone, and a race that is lost is somebody else's page.
     #[cold]
     fn share_around(&mut self, Seen { place, .. }: Seen<'w>) {
-        let Some(size) = place.level.leaf.filter(|_| self.cpu.stream.goes_ahead()) else { return };
+        let Some(size) = place.level.leaf else { return };
         for (at, seen) in place.siblings(&self.space.memory().hardware).around(self.request.at, AROUND) {
             if !is_empty(seen.entry()) {
                 continue;
