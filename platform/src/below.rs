@@ -2,11 +2,11 @@
 
 use crate::boot::fdt::Machine;
 use crate::boot::refusal::Refusal;
+use crate::hardware;
 use crate::host::Around;
 use crate::terminal::Terminal;
 use crate::{powernv, pseries};
 use hv_core::guest::World;
-use hv_core::mmu::{Hardware, Memory};
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::live;
 use ppc64_arch::trap::Msr;
@@ -28,8 +28,6 @@ pub fn kind() -> Kind {
 
 /// One kind of machine, as the code that starts guests sees it.
 pub trait Platform {
-    /// Memory and translation.
-    type Hardware: Hardware + 'static;
     /// What runs a vCPU.
     type World: GuestWorld;
 
@@ -39,7 +37,7 @@ pub trait Platform {
     /// [`Refusal`]: it cannot.
     fn init(machine: &Machine) -> Result<(), Refusal>;
     /// Its memory.
-    fn hardware() -> Self::Hardware;
+    fn hardware() -> hardware::Machine;
     /// The machine around a guest whose console is `terminal`.
     fn host(machine: &Machine, terminal: Terminal) -> Around;
     /// A world on this CPU.
@@ -57,9 +55,6 @@ pub trait GuestWorld: World {
     /// Has partition `lpid` begin anew: nothing is left of it in registers that entering does not load.
     fn renew(&mut self, lpid: u32);
 }
-
-/// The frame pool of a platform.
-pub type PoolOf<P> = Memory<<P as Platform>::Hardware>;
 
 /// Has interrupts arrive in little-endian mode. Anything that goes wrong before this is silent.
 pub fn use_little_endian_interrupts() {

@@ -1,10 +1,11 @@
 //! Starts the guest, as often as it asks for it, and says how it went.
 
-use crate::below::{GuestWorld as _, Platform, PoolOf};
+use crate::below::{GuestWorld as _, Platform};
 use crate::boot::fdt::Machine as Host;
 use crate::boot::payload::Payload;
 use crate::boot::refusal::Refusal;
 use crate::boot::slots::{Part, Plan};
+use crate::hardware::Machine as Hardware;
 use crate::host::Around;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -15,7 +16,7 @@ use hv_core::guest::machine::Settings;
 use hv_core::guest::rtas::blob;
 use hv_core::guest::vcpu::Entry;
 use hv_core::guest::{Counters, Ended, GuestMemory, Host as _, Machine, Vcpu, run};
-use hv_core::mmu::{Cpu, Seat, Space};
+use hv_core::mmu::{Cpu, Memory, Seat, Space};
 use ppc64_arch::addr::{GuestReal, LeafSize};
 use ppc64_arch::pvr;
 use ppc64_arch::radix::geometry;
@@ -53,7 +54,7 @@ impl<'m, P: Platform> Guest<'m, P> {
         host: &'m Host,
         payload: &'m Payload,
         options: Options,
-        memory: &PoolOf<P>,
+        memory: &Memory<Hardware>,
         platform: &Around,
     ) -> Result<Self, Refusal> {
         let cpu = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
@@ -89,7 +90,7 @@ impl<'m, P: Platform> Guest<'m, P> {
     /// [`Refusal`]: its memory could not be made.
     pub fn run(
         &mut self,
-        seat: &Seat<'_, '_, P::Hardware>,
+        seat: &Seat<'_, '_, Hardware>,
         platform: &Around,
         counters: &mut Counters,
     ) -> Result<Ended, Refusal> {
@@ -115,7 +116,7 @@ impl<'m, P: Platform> Guest<'m, P> {
     /// [`Refusal`]: its memory could not be made.
     pub fn begin(
         &self,
-        seat: &Seat<'_, '_, P::Hardware>,
+        seat: &Seat<'_, '_, Hardware>,
         platform: &Around,
         console_poll: Option<u64>,
     ) -> Result<(Machine, Vcpu), Refusal> {
@@ -128,7 +129,7 @@ impl<'m, P: Platform> Guest<'m, P> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn space<'h>(&self, memory: &'h PoolOf<P>, options: &Options) -> Result<Space<'h, P::Hardware>, Refusal> {
+    pub fn space<'h>(&self, memory: &'h Memory<Hardware>, options: &Options) -> Result<Space<'h, Hardware>, Refusal> {
         let space = match options.budget {
             Some(budget) => Space::with_budget(memory, self.lpid, options.granule, &geometry::ROOT, budget),
             None => Space::new(memory, self.lpid, options.granule),
@@ -139,7 +140,7 @@ impl<'m, P: Platform> Guest<'m, P> {
     }
 
     /// Writes what is neither zeros nor an image: unaligned parts of the kernel, the RTAS blob, the device tree.
-    fn load(&self, seat: &Seat<'_, '_, P::Hardware>) -> Result<Entry, Refusal> {
+    fn load(&self, seat: &Seat<'_, '_, Hardware>) -> Result<Entry, Refusal> {
         for Part { guest, bytes } in &self.plan.written {
             GuestMemory::write(seat, *guest, bytes)?;
             GuestMemory::make_fetchable(seat, *guest, bytes.len() as u64);

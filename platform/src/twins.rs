@@ -4,20 +4,21 @@
 //! They take turns at each exit that ends a stay, and every second one does, whether or not the short way could have resolved it. So registers that no exit
 //! stores are exchanged far more often than a scheduler would have it.
 
-use crate::below::{Platform, PoolOf};
+use crate::below::Platform;
 use crate::boot::fdt::Machine as Host;
 use crate::boot::payload::Payload;
 use crate::boot::refusal::Refusal;
 use crate::guest::{self, Guest};
+use crate::hardware::Machine as Hardware;
 use crate::host::Around;
 use alloc::boxed::Box;
 use core::cell::RefCell;
 use hv_core::guest::cmdline::Options;
 use hv_core::guest::host::{Next, Short};
 use hv_core::guest::{Counters, Ended, Exit, Runner, Vcpu, World};
-use hv_core::mmu::{Seat, StorageFault};
+use hv_core::mmu::{Memory, Seat, StorageFault};
 
-type Twin<'m, P> = Runner<'m, InTurns<'m, <P as Platform>::World>, Around, Seat<'m, 'm, <P as Platform>::Hardware>>;
+type Twin<'m, P> = Runner<'m, InTurns<'m, <P as Platform>::World>, Around, Seat<'m, 'm, Hardware>>;
 
 /// Runs both to their ends. Neither can begin anew.
 ///
@@ -27,7 +28,7 @@ pub fn run<P: Platform>(
     host: &Host,
     payload: &Payload,
     options: &Options,
-    memory: &PoolOf<P>,
+    memory: &Memory<Hardware>,
 ) -> Result<Ended, Refusal> {
     let cpu = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
     let world = RefCell::new(P::world(host, cpu));
@@ -58,7 +59,7 @@ fn twin<'m, P: Platform>(
     options: Options,
     host: &'m Host,
     payload: &'m Payload,
-    memory: &'m PoolOf<P>,
+    memory: &'m Memory<Hardware>,
     world: &'m RefCell<P::World>,
 ) -> Result<Twin<'m, P>, Refusal> {
     let around = &*Box::leak(Box::new(P::host(host, P::terminal(host)).named(name)));

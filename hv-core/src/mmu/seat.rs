@@ -130,7 +130,7 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     /// ```
     #[inline]
     pub fn enter(&self) {
-        if !H::BROADCAST && self.space.residency().enter(self.cpu.borrow().id()) {
+        if !self.space.memory().hardware.broadcasts() && self.space.residency().enter(self.cpu.borrow().id()) {
             self.space.memory().hardware.flush(Flush::Partition { lpid: self.space.lpid() });
         }
     }
@@ -138,7 +138,7 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     /// To be called right after it left the guest.
     #[inline]
     pub fn leave_guest(&self) {
-        if !H::BROADCAST {
+        if !self.space.memory().hardware.broadcasts() {
             self.space.residency().leave(self.cpu.borrow().id());
         }
     }

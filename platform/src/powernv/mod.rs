@@ -28,7 +28,6 @@ use crate::host::Around;
 use crate::modes::radix_guest;
 use crate::partitions;
 use crate::terminal::Terminal;
-use core::marker::PhantomData;
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::hypervisor;
@@ -37,7 +36,6 @@ use ppc64_arch::spr::hypervisor;
 pub enum PowerNv {}
 
 impl Platform for PowerNv {
-    type Hardware = hardware::Machine<translations::Tlbie>;
     type World = world::Bare;
 
     fn init(machine: &Machine) -> Result<(), Refusal> {
@@ -59,8 +57,8 @@ impl Platform for PowerNv {
         Ok(())
     }
 
-    fn hardware() -> Self::Hardware {
-        hardware::Machine(PhantomData)
+    fn hardware() -> hardware::Machine {
+        hardware::Machine(&translations::Tlbie)
     }
 
     fn host(machine: &Machine, terminal: Terminal) -> Around {

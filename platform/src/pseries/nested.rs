@@ -63,21 +63,23 @@ pub fn init() -> Result<(), NestedError> {
 
 /// The L0's way with translations.
 #[derive(Debug)]
-pub enum ByL0 {}
+pub struct ByL0;
 
 impl Translations for ByL0 {
-    // The L0 answers success and reaches nobody else (QEMU), or everybody (KVM): the weaker one is assumed.
-    const BROADCAST: bool = false;
+    fn broadcasts(&self) -> bool {
+        // The L0 answers success and reaches nobody else (QEMU), or everybody (KVM): the weaker one is assumed.
+        false
+    }
 
-    fn flush(what: Flush) {
+    fn flush(&self, what: Flush) {
         flush(what);
     }
 
-    fn kick(_cpu: usize) {
+    fn kick(&self, _cpu: usize) {
         // Every other CPU of the machine sleeps in its firmware: none is ever in the guest.
     }
 
-    fn set_partition(lpid: u32, scoped: u64, process: u64) {
+    fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
         if partitions::write(lpid, scoped, process) {
             flush(Flush::Partition { lpid });
         }

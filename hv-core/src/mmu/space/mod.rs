@@ -235,7 +235,7 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
     pub(super) fn flush(&self, cpu: &mut Cpu, what: &[Flush]) {
         cpu.stats.flushes += what.len() as u64;
         what.iter().for_each(|flush| self.memory.hardware.flush(*flush));
-        if !H::BROADCAST {
+        if !self.memory.hardware.broadcasts() {
             self.residency.evict(cpu.id(), |other| self.memory.hardware.kick(other));
         }
     }
