@@ -4,7 +4,7 @@
 //! other reasons. And while an interrupt waits for a guest that has MSR\[EE\] off, stays are short: nothing tells us when EE comes
 //! on. (LPCR\[MER\] would, where it is honoured; it is set as well.)
 //!
-//! Where the platform can, calls and storage interrupts take the short way ([`short`]): they are handled with most of the guest's registers
+//! Where the platform can, calls and storage interrupts take the short way (`run/short.rs`): they are handled with most of the guest's registers
 //! still in the CPU, and only what that cannot finish comes to the loop.
 
 mod short;

@@ -85,7 +85,7 @@ pub unsafe fn run<S: Short>(vcpu: &mut Vcpu, short: &mut S) -> Left {
     // The handlers find both by these pointers.
     _ = (desk.expose_provenance(), vcpu.expose_provenance());
     // SAFETY: 1. passed on to the caller; 2. nothing refers to either while the guest runs, but the handlers, one at a time.
-    match unsafe { enter_guest(vcpu) } {
+    match unsafe { enter_guest(vcpu.cast()) } {
         BEGUN => Left::Begun,
         vector => Left::Vector(vector),
     }
@@ -143,7 +143,7 @@ const _: () = assert!(Next::Resume as u64 == 0 && Next::Whole as u64 == 3);
 unsafe extern "C" {
     /// # Safety
     /// As for [`run`].
-    fn enter_guest(vcpu: *mut Vcpu) -> u64;
+    fn enter_guest(vcpu: *mut core::ffi::c_void) -> u64;
 }
 
 global_asm!(

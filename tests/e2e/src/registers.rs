@@ -45,8 +45,8 @@ fn keep(setting: &Setting, (platform, cpu): Machine, options: &[&str], names: &[
 
 /// What the last line of the guest called `name` counts.
 fn rounds(console: &str, name: &str) -> Result<u64> {
-    let summary = console.lines().filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix("registers: "));
-    let summary = summary.last().with_context(|| format!("{name}the guest printed no summary"))?;
+    let mut summary = console.lines().filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix("registers: "));
+    let summary = summary.next_back().with_context(|| format!("{name}the guest printed no summary"))?;
     let rounds = summary.strip_suffix(" rounds, 0 failed").with_context(|| summary.to_owned())?.parse()?;
     ensure!(rounds >= ROUNDS, "{name}only {summary}");
     Ok(rounds)
