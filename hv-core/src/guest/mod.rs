@@ -31,7 +31,7 @@ pub mod vpa;
 pub mod vty;
 pub mod xics;
 
-pub use host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, World};
+pub use host::{Exit, FaultHandler, GuestMemory, Host, MachineError, MemoryError, World};
 pub use machine::{Flow, Machine, StopReason};
 pub use regs::{HvState, Regs};
 pub use run::{Ended, run};

@@ -7,10 +7,12 @@
 //! | [`vectors`] | where interrupts arrive, and which of them are a guest's exits |
 //! | [`switch`] | into the guest and back, and the short way |
 //! | [`world`] | the registers around that |
+//! | [`machine_check`] | what is done about machine checks of the guest |
 //! | [`translations`] | the partition table and `tlbie` |
 //!
 //! The hypervisor runs with translation off. Its addresses are real addresses in any case, see ARCHITECTURE.md.
 
+pub mod machine_check;
 pub mod opal;
 pub mod switch;
 pub mod translations;

@@ -89,9 +89,8 @@ fn set_up_processors() {
 pub fn console_write(number: u64, bytes: &[u8]) -> usize {
     let mut length = (bytes.len() as u64).to_be();
     // SAFETY: 1. the firmware reads the bytes and writes the length, which are borrowed for the call.
-    let code = unsafe {
-        call(token::CONSOLE_WRITE, &[number, (&raw mut length).addr() as u64, bytes.as_ptr().addr() as u64])
-    };
+    let code =
+        unsafe { call(token::CONSOLE_WRITE, &[number, (&raw mut length).addr() as u64, bytes.as_ptr().addr() as u64]) };
     if code == code::SUCCESS {
         return crate::memory::index(u64::from_be(length)).min(bytes.len());
     }
@@ -124,8 +123,7 @@ pub fn poll() {
 pub fn lpc_read(port: u32) -> u8 {
     let mut data = 0_u32;
     // SAFETY: 1. the firmware writes the word, which is borrowed for the call.
-    let code =
-        unsafe { call(token::LPC_READ, &[0, IO, u64::from(port), (&raw mut data).addr() as u64, 1]) };
+    let code = unsafe { call(token::LPC_READ, &[0, IO, u64::from(port), (&raw mut data).addr() as u64, 1]) };
     if code == code::SUCCESS { u32::from_be(data).to_le_bytes()[0] } else { 0xff }
 }
 
@@ -147,9 +145,7 @@ pub fn wall_clock() -> Option<u64> {
     let (mut date, mut time) = (0_u32, 0_u64);
     for _ in 0..1000 {
         // SAFETY: 1. the firmware writes both, which are borrowed for the call.
-        let code = unsafe {
-            call(token::RTC_READ, &[(&raw mut date).addr() as u64, (&raw mut time).addr() as u64])
-        };
+        let code = unsafe { call(token::RTC_READ, &[(&raw mut date).addr() as u64, (&raw mut time).addr() as u64]) };
         match code {
             code::SUCCESS => return crate::calendar::from_bcd(u32::from_be(date), u64::from_be(time)),
             code::BUSY | code::BUSY_EVENT => poll(),
@@ -192,7 +188,7 @@ opal_call:
     mfmsr %r11
     std %r11, 0x28(%r1)            # the state to come back to
     mtspr 314, %r6                 # HSRR0
-    li %r12, 0x31                  # IR, DR and LE,
+    li %r12, 0x33                  # IR, DR, LE and RI: HSRR0 and HSRR1 are in use,
     ori %r12, %r12, 0x8000         # and EE
     andc %r11, %r11, %r12          # off
     mtspr 315, %r11                # HSRR1

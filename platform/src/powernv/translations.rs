@@ -28,7 +28,9 @@ impl Translations for Tlbie {
         // Entries as they are now before what looks them up after the flush.
         ptesync();
         match what {
-            Flush::Range { lpid, .. } if errata.tlbie_page_by_effective_address => drop_all(Operands::translations(lpid)),
+            Flush::Range { lpid, .. } if errata.tlbie_page_by_effective_address => {
+                drop_all(Operands::translations(lpid))
+            }
             Flush::Range { lpid, from, to, size } => {
                 let step = crate::memory::index(size.bytes());
                 for at in (from.raw()..to.raw()).step_by(step) {

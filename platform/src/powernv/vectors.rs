@@ -39,6 +39,7 @@ const EXITS: [(u64, unsafe extern "C" fn()); 12] = [
 
 /// Has a guest's exits arrive where they belong.
 pub fn install() {
+    super::switch::arm();
     for (vector, target) in EXITS {
         let target = (target as *const ()).addr() as u64;
         let at: *mut u32 = core::ptr::with_exposed_provenance_mut(crate::memory::index(vector));
@@ -46,7 +47,6 @@ pub fn install() {
         unsafe { at.write_volatile(branch(vector, target)) }
         cpu::sync_instructions(at.cast(), 4);
     }
-    super::switch::arm();
 }
 
 /// `b target` for the instruction at `at`.

@@ -8,6 +8,7 @@
 //! | DEC | in the CPU, known as the time at which it expires |
 //! | all others | in the CPU: nothing of ours uses them |
 
+use super::machine_check;
 use super::opal;
 use super::switch::{self, Left};
 use crate::below::GuestWorld;
@@ -29,6 +30,7 @@ const LONGEST_STAY: u64 = 0x7fff_ffff;
 
 /// A guest's world in hypervisor state.
 pub struct Bare {
+    cpu: Cpu,
     /// The CPU's facilities, as HFSCR bits.
     facilities: u64,
     /// LPCR bits of every guest here.
@@ -44,7 +46,7 @@ impl Bare {
     pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
         let decrementer = Decrementer::new(decrementer_bits);
         let lpcr = radix_guest(decrementer.is_large()) | WAKES;
-        Self { facilities: facilities(cpu), lpcr, decrementer, lpid: None }
+        Self { cpu, facilities: facilities(cpu), lpcr, decrementer, lpid: None }
     }
 
     /// Loads what the CPU has to hold before the guest runs.
@@ -65,6 +67,8 @@ impl Bare {
         }
         self.take_cpu(vcpu.hv.lpid);
         self.decrementer.ensure(vcpu.dec_expiry);
+        // From here to the end of the stay SRR0, SRR1 and the SPRGs are the guest's: an interrupt of ours that would use them has to wait.
+        live::disable_interrupts();
         load_software_registers(vcpu);
         let stay = deadline.saturating_sub(cpu::timebase()).min(LONGEST_STAY);
         // SAFETY: 1. it only ends the stay.
@@ -155,10 +159,14 @@ impl GuestWorld for Bare {
 
 impl World for Bare {
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit {
+        if switch::take_reset(vcpu) {
+            return Exit::SystemReset;
+        }
         self.prepare(vcpu, deadline);
         // SAFETY: 1. `prepare` loaded the guest's LPCR, LPIDR, HFSCR and HDEC, and mended its MSR; 2. the tables are the mmu half's to keep right.
         let left = unsafe { switch::run(vcpu, short) };
         store_software_registers(vcpu);
+        live::become_recoverable();
         vcpu.dec_expiry = self.decrementer.expiry();
         match left {
             Left::Begun => Exit::Begun,
@@ -195,6 +203,7 @@ impl Bare {
                 maintain();
                 return Exit::External;
             }
+            vector::MACHINE_CHECK => return machine_check::exit(vcpu, self.cpu),
             vector::HFU => self.lpid = None,
             vector::HDEC => exits::upkeep(),
             _ => {}

@@ -23,7 +23,7 @@ pub enum Pseries {}
 impl Platform for Pseries {
     type Hardware = hardware::Machine<nested::ByL0>;
     type World = world::Nested;
-        fn init(_: &Machine) -> Result<(), Refusal> {
+    fn init(_: &Machine) -> Result<(), Refusal> {
         Ok(nested::init()?)
     }
 

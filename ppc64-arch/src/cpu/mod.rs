@@ -10,6 +10,6 @@ mod tlb;
 pub use barrier::{hwsync, isync, lwsync, ptesync};
 pub use cache::{CACHE_LINE, copy, sync_instructions, zero};
 pub use hcall::{Hcall, hcall};
-pub use stop::stop;
-pub use tlb::{tlb_complete, tlbie};
 pub use misc::{darn, medium_priority, timebase, very_low_priority};
+pub use stop::stop;
+pub use tlb::{drop_segments, local_complete, tlb_complete, tlbie, tlbiel};
