@@ -6,6 +6,7 @@ use crate::host::Around;
 use crate::terminal::Terminal;
 use crate::{powernv, pseries};
 use hv_core::guest::World;
+use hv_core::guest::cmdline::Options;
 use hv_core::mmu::{Hardware, Memory};
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::live;
@@ -37,7 +38,7 @@ pub trait Platform {
     ///
     /// # Errors
     /// [`Refusal`]: it cannot.
-    fn init(machine: &Machine) -> Result<(), Refusal>;
+    fn init(machine: &Machine, options: &Options) -> Result<(), Refusal>;
     /// Its memory.
     fn hardware() -> Self::Hardware;
     /// The machine around a guest whose console is `terminal`.

@@ -11,6 +11,7 @@ pub mod bits;
 pub mod cpu;
 pub mod errata;
 pub mod mce;
+pub mod measures;
 pub mod pvr;
 pub mod radix;
 pub mod spr;

@@ -16,8 +16,22 @@ pub struct Options {
     pub budget: Option<u64>,
     /// `samewise.granule=4k|64k|2m|auto`; auto without it.
     pub granule: Granule,
+    /// `samewise.measures=firmware|on|off`; firmware without it.
+    pub measures: Wish,
     /// All other words, with one space between two of them.
     pub bootargs: String,
+}
+
+/// Which measures against speculation are taken, on a platform that has some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// Those that firmware asks for.
+    #[default]
+    Firmware,
+    /// All that are harmless, needed or not.
+    On,
+    /// None: guests may look at each other, and at us.
+    Off,
 }
 
 /// Why the command line is refused, and the word that is to blame.
@@ -29,8 +43,21 @@ pub enum CmdlineError<'a> {
     BadBudget(&'a str),
     /// None of the granules.
     BadGranule(&'a str),
+    /// None of the wishes.
+    BadMeasures(&'a str),
     /// A word of ours that has no meaning.
     UnknownWord(&'a str),
+}
+
+impl Options {
+    /// Those of an empty line.
+    const NONE: Self = Self {
+        memory_bytes: None,
+        budget: None,
+        granule: Granule::Auto,
+        measures: Wish::Firmware,
+        bootargs: String::new(),
+    };
 }
 
 /// Takes `line` apart. Of a word that stands twice the last one counts, as the kernel does it.
@@ -38,7 +65,7 @@ pub enum CmdlineError<'a> {
 /// # Errors
 /// [`CmdlineError`].
 pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
-    let mut options = Options { memory_bytes: None, budget: None, granule: Granule::Auto, bootargs: String::new() };
+    let mut options = Options::NONE;
     for word in line.split_ascii_whitespace() {
         let Some(own) = word.strip_prefix(PREFIX) else {
             if !options.bootargs.is_empty() {
@@ -56,6 +83,9 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             }
             Some(("granule", value)) => {
                 options.granule = granule(value).ok_or(CmdlineError::BadGranule(word))?;
+            }
+            Some(("measures", value)) => {
+                options.measures = wish(value).ok_or(CmdlineError::BadMeasures(word))?;
             }
             _ => return Err(CmdlineError::UnknownWord(word)),
         }
@@ -86,6 +116,15 @@ fn granule(text: &str) -> Option<Granule> {
     SIZES.into_iter().find(|size| size.name() == text).map(Granule::Fixed)
 }
 
+fn wish(text: &str) -> Option<Wish> {
+    match text {
+        "firmware" => Some(Wish::Firmware),
+        "on" => Some(Wish::On),
+        "off" => Some(Wish::Off),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,8 +136,7 @@ mod tests {
         assert_eq!(options.memory_bytes, Some(512 << 20));
         assert_eq!(options.granule, Granule::Fixed(LeafSize::Size64K));
         assert_eq!(options.bootargs, "console=hvc0 quiet -- x");
-        let nothing = Options { memory_bytes: None, budget: None, granule: Granule::Auto, bootargs: String::new() };
-        assert_eq!(parse(""), Ok(nothing));
+        assert_eq!(parse(""), Ok(Options::NONE));
     }
 
     #[test]
@@ -118,6 +156,9 @@ mod tests {
         assert_eq!(parse("samewise.budget=0"), Err(CmdlineError::BadBudget("samewise.budget=0")));
         assert_eq!(parse("samewise.budget=256M").map(|options| options.budget), Ok(Some(256 << 20)));
         assert_eq!(parse("samewise.granule=1g"), Err(CmdlineError::BadGranule("samewise.granule=1g")));
+        assert_eq!(parse("samewise.measures=all"), Err(CmdlineError::BadMeasures("samewise.measures=all")));
+        assert_eq!(parse("samewise.measures=on").map(|options| options.measures), Ok(Wish::On));
+        assert_eq!(parse("samewise.measures=off").map(|options| options.measures), Ok(Wish::Off));
         assert_eq!(parse("samewise.x=1"), Err(CmdlineError::UnknownWord("samewise.x=1")));
         assert_eq!(parse("samewise.memory"), Err(CmdlineError::UnknownWord("samewise.memory")));
     }

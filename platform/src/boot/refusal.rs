@@ -106,6 +106,7 @@ fn command_line(f: &mut fmt::Formatter<'_>, why: &CmdlineError<'_>) -> fmt::Resu
             write!(f, "{word}: the budget is a multiple of 64 KiB, such as 256M")
         }
         CmdlineError::BadGranule(word) => write!(f, "{word}: the granule is 4k, 64k, 2m or auto"),
+        CmdlineError::BadMeasures(word) => write!(f, "{word}: the measures are firmware, on or off"),
         CmdlineError::UnknownWord(word) => {
             write!(f, "{word}: not an option; there are samewise.memory= and samewise.granule=")
         }

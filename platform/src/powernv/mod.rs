@@ -8,11 +8,13 @@
 //! | [`switch`] | into the guest and back, and the short way |
 //! | [`world`] | the registers around that |
 //! | [`machine_check`] | what is done about machine checks of the guest |
+//! | [`measures`] | what is done against speculation |
 //! | [`translations`] | the partition table and `tlbie` |
 //!
 //! The hypervisor runs with translation off. Its addresses are real addresses in any case, see ARCHITECTURE.md.
 
 pub mod machine_check;
+pub mod measures;
 pub mod opal;
 pub mod switch;
 pub mod translations;
@@ -28,6 +30,7 @@ use crate::host::Around;
 use crate::partitions;
 use crate::terminal::Terminal;
 use core::marker::PhantomData;
+use hv_core::guest::cmdline::Options;
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::hypervisor;
@@ -39,12 +42,13 @@ impl Platform for PowerNv {
     type Hardware = hardware::Machine<translations::Tlbie>;
     type World = world::Bare;
 
-    fn init(machine: &Machine) -> Result<(), Refusal> {
+    fn init(machine: &Machine, options: &Options) -> Result<(), Refusal> {
         if hypervisor::hrmor() != 0 {
             return Err(Refusal::Offset(hypervisor::hrmor()));
         }
         translations::init(Errata::of(machine.pvr, machine.emulated));
         vectors::install();
+        measures::install(machine.features, options.measures);
         // SAFETY: 1. the table holds no entry yet, so no partition translates; 2. AMOR: a guest may use all of its own keys; 3. nothing is refused by PCR; 4. no
         // watchpoint is set.
         unsafe {
@@ -60,7 +64,9 @@ impl Platform for PowerNv {
     }
 
     fn host(machine: &Machine, terminal: Terminal) -> Around {
-        Around::new(terminal, machine.timebase_hz, opal::wall_clock(), None)
+        // Without a word from firmware there is no answer, and the guest takes the processor for the worst there is: so does Linux.
+        let characteristics = machine.features.map(|features| features.characteristics());
+        Around::new(terminal, machine.timebase_hz, opal::wall_clock(), characteristics)
     }
 
     fn world(machine: &Machine, cpu: Cpu) -> world::Bare {

@@ -196,13 +196,15 @@ global_asm!(
     .endm
 
     # Calls the handler in platform word \\handler, r5 to r7 as they are.
-    .macro SHORT_WAY handler, vector
+    .macro SHORT_WAY handler, vector, site
     ld %r12, \\handler(%r13)
     mtctr %r12
     ld %r3, {desk}(%r13)
     mr %r4, %r13
     ld %r1, {stack}(%r13)
     ld %r2, 24(%r1)
+\\site:
+    nop                           # measures.rs: a barrier
     bctrl
     cmpldi %r3, 0                 # Next::Resume
     beq resume_guest
@@ -212,6 +214,8 @@ global_asm!(
     li %r3, {begun}
     b leave_guest
     .endm
+
+    .globl barrier_data, barrier_fetch, barrier_call
 
     .balign 128
     .globl exit_data
@@ -224,7 +228,7 @@ exit_data:
     mfspr %r5, {hdsisr}
     mfspr %r6, {hdar}
     mfspr %r7, {asdr}
-    SHORT_WAY {data}, 0xe00
+    SHORT_WAY {data}, 0xe00, barrier_data
 
     .balign 128
     .globl exit_fetch
@@ -237,7 +241,7 @@ exit_fetch:
     andc %r9, %r5, %r8
     std %r9, {msr}(%r13)
     mfspr %r7, {asdr}
-    SHORT_WAY {fetch}, 0xe20
+    SHORT_WAY {fetch}, 0xe20, barrier_fetch
 
     .balign 128
     .globl exit_call
@@ -249,7 +253,7 @@ exit_call:
     lis %r8, 0x783f               # POWER10 sets one of these at `sc 1`
     andc %r9, %r9, %r8
     std %r9, {msr}(%r13)
-    SHORT_WAY {call}, 0xc00
+    SHORT_WAY {call}, 0xc00, barrier_call
 
     # u64 enter_guest(r3 = vCPU): everything that the ABI keeps goes to the stack.
     .balign 128
@@ -274,8 +278,10 @@ enter_guest:
     .endr
 
     # r13 = vCPU, r14 to r31 are the guest's.
+    .globl resume_guest
 resume_guest:
-    ld %r0, {nip}(%r13)
+    ld %r0, {nip}(%r13)           # measures.rs: or a branch to flush_predictors
+behind_predictors:
     ld %r1, {msr}(%r13)
     ld %r2, {link}(%r13)
     ld %r3, {ctr}(%r13)
@@ -296,7 +302,24 @@ resume_guest:
     mtspr {ppr}, %r6
     ld %r6, 8*6(%r13)
     ld %r13, 8*13(%r13)
+    .globl l1d_site
+l1d_site:
+    nop                           # measures.rs: empties the L1 data cache
     hrfid
+
+    # LR and CTR are loaded behind this, as r0 is here.
+    .globl flush_predictors
+flush_predictors:
+    .rept 32
+    bl .+4                        # the link stack holds addresses of ours
+    .endr
+    li %r0, 0x7fff
+    mtctr %r0
+    .globl count_cache_site
+count_cache_site:
+    nop                           # measures.rs: empties the count cache
+    ld %r0, {nip}(%r13)
+    b behind_predictors
 
     # An exit that ends the stay, if it was a guest's. r3 = vector, r8 and r9 = state.
 long_exit:
@@ -307,6 +330,9 @@ long_exit:
 
     # r3 = what to say, r13 = vCPU; r0 to r12 are stored.
 leave_guest:
+    .globl barrier_leave
+barrier_leave:
+    nop                           # measures.rs: a barrier
     .irp n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     std %r\\n, 8*\\n(%r13)
     .endr
