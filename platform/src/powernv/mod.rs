@@ -9,13 +9,14 @@
 //! | [`world`] | the registers around that |
 //! | [`machine_check`] | what is done about machine checks of the guest |
 //! | [`measures`] | what is done against speculation |
-//! | [`translations`] | the partition table and `tlbie` |
+//! | [`translations`], [`places`] | the partition table, `tlbie` and `tlbiel`, and which of the two |
 //!
 //! The hypervisor runs with translation off. Its addresses are real addresses in any case, see ARCHITECTURE.md.
 
 pub mod machine_check;
 pub mod measures;
 pub mod opal;
+pub mod places;
 pub mod switch;
 pub mod translations;
 pub mod uart;
@@ -46,7 +47,7 @@ impl Platform for PowerNv {
         if hypervisor::hrmor() != 0 {
             return Err(Refusal::Offset(hypervisor::hrmor()));
         }
-        translations::init(Errata::of(machine.pvr, machine.emulated));
+        translations::init(machine.pvr.cpu(), Errata::of(machine.pvr, machine.emulated));
         vectors::install();
         measures::install(machine.features, options.measures);
         // SAFETY: 1. the table holds no entry yet, so no partition translates; 2. AMOR: a guest may use all of its own keys; 3. nothing is refused by PCR; 4. no

@@ -10,6 +10,7 @@
 
 use super::machine_check;
 use super::opal;
+use super::places;
 use super::switch::{self, Left};
 use crate::below::GuestWorld;
 use crate::decrementer::{Decrementer, low_word};
@@ -81,6 +82,7 @@ impl Bare {
             return;
         }
         self.lpid = Some(lpid);
+        places::take(lpid);
         // SAFETY: 1. the partition's tables translate to its own memory only; 2. facilities are a guest's own registers.
         unsafe {
             hypervisor::set_lpidr(u64::from(lpid));
