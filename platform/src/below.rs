@@ -7,6 +7,7 @@ use crate::host::Around;
 use crate::terminal::Terminal;
 use crate::{powernv, pseries};
 use hv_core::guest::World;
+use hv_core::guest::cmdline::Options;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::live;
 use ppc64_arch::trap::Msr;
@@ -35,7 +36,7 @@ pub trait Platform {
     ///
     /// # Errors
     /// [`Refusal`]: it cannot.
-    fn init(machine: &Machine) -> Result<(), Refusal>;
+    fn init(machine: &Machine, options: &Options) -> Result<(), Refusal>;
     /// Its memory.
     fn hardware() -> hardware::Machine;
     /// The machine around a guest whose console is `terminal`.

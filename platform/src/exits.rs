@@ -1,10 +1,13 @@
 //! What the vector and the registers of an exit mean, on either platform.
 
 use crate::decrementer::low_word;
-use hv_core::guest::{Exit, Vcpu};
+use hv_core::guest::{Exit, MachineError, Vcpu};
 use hv_core::mmu::{Access, StorageFault};
 use ppc64_arch::addr::{EffAddr, GuestReal};
-use ppc64_arch::trap::{Hdsisr, Srr1, vector};
+use ppc64_arch::mce::Severity;
+use ppc64_arch::spr::live;
+use ppc64_arch::trap::{Hdsisr, vector};
+use tock_registers::interfaces::Readable;
 
 /// What an exit's vector means. `fetch_cause` is why a fetch failed, where that is known.
 #[must_use]
@@ -19,9 +22,16 @@ pub fn decode(vcpu: &Vcpu, vector: u64, fetch_cause: Option<u32>) -> Exit {
         vector::HEAI => Exit::Emulation(Some(low_word(vcpu.hv.heir)).filter(|&instruction| instruction != 0)),
         vector::HFU => Exit::Facility(vcpu.hv.hfscr.to_be_bytes()[0]),
         vector::SYSTEM_RESET => Exit::SystemReset,
-        vector::MACHINE_CHECK => Exit::MachineCheck(vcpu.regs.msr & Srr1::CAUSE_MASK),
+        vector::MACHINE_CHECK => Exit::MachineCheck(machine_error(vcpu)),
         other => Exit::Unexpected(u16::try_from(other).unwrap_or(u16::MAX)),
     }
+}
+
+/// A machine check as whoever is below us hands it on: what could be mended is mended, so the rest is the guest's.
+#[must_use]
+pub fn machine_error(vcpu: &Vcpu) -> MachineError {
+    let (dsisr, dar) = (live::DSISR.get(), live::DAR.get());
+    MachineError { srr1: vcpu.regs.msr, dsisr, dar, severity: Severity::Synchronous }
 }
 
 /// A load's or store's storage interrupt, from HDSISR, HDAR and ASDR.

@@ -1,9 +1,14 @@
 //! Interrupts of the hypervisor itself. It runs with interrupts off and translation off, so one of these is either a request from
 //! outside (system reset: QEMU's `nmi`, an operator) or a fault of ours or of the machine.
 
+use crate::decrementer::low_word;
 use crate::{console, panic};
 use core::fmt::Write;
+use ppc64_arch::mce::MachineCheck;
+use ppc64_arch::pvr::Pvr;
+use ppc64_arch::spr::live;
 use ppc64_arch::trap::vector;
+use tock_registers::interfaces::Readable;
 
 /// The registers of what was interrupted, as the head stores and restores them.
 #[repr(C, align(16))]
@@ -26,12 +31,22 @@ pub extern "C" fn on_interrupt(frame: &Frame) {
         panic::stop("a second fault while the first was being reported");
     }
     report(frame);
+    explain(frame);
     if frame.vector == vector::SYSTEM_RESET {
         panic::over();
         return;
     }
     panic::backtrace(frame.gpr[1]);
     panic::stop(vector::name(frame.vector).unwrap_or("unknown interrupt"));
+}
+
+/// What a machine check says, in words.
+fn explain(frame: &Frame) {
+    let Some(cpu) = Pvr::new(low_word(live::PVR.get())).cpu() else { return };
+    if frame.vector == vector::MACHINE_CHECK {
+        let found = MachineCheck::of(cpu, frame.nip, frame.msr, low_word(frame.dsisr), frame.dar);
+        _ = writeln!(console::Console, "  {found}");
+    }
 }
 
 /// Prints the vector and the registers.

@@ -75,8 +75,8 @@ fn run(tree: u64) -> Result<Ended, Refusal> {
 
 /// The same on a platform.
 fn run_on<P: Platform>(machine: &Machine) -> Result<Ended, Refusal> {
-    P::init(machine)?;
     let options = cmdline::parse(machine.bootargs)?;
+    P::init(machine, &options)?;
     let payload = boot::payload::find(machine)?;
     let memory = boot::frames::pool(machine, P::hardware())?;
     if options.twins {

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use ppc64_arch::cpu::ptesync;
 
 /// Entries: the most that QEMU's L0 takes (64 KiB, naturally aligned).
-const ENTRIES: usize = 4096;
+pub const ENTRIES: usize = 4096;
 /// log2 of the table's size in units of 4 KiB, the low field of the PTCR (Power ISA 3.1B Book III 6.7.6.1).
 const TABLE_SIZE: u64 = 4;
 

@@ -110,6 +110,9 @@ pub fn explain(out: &mut impl core::fmt::Write, why: StopReason) {
         StopReason::Checkstop => {
             writeln!(out, "samewise: a machine check came while the guest had them off; see the log")
         }
+        StopReason::MachineCheck => {
+            writeln!(out, "samewise: the machine lost something that the guest had stored; see the log")
+        }
         other => writeln!(out, "samewise: the guest cannot go on: {other:?}; see the log"),
     };
 }

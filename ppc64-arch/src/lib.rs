@@ -10,6 +10,8 @@ pub mod bits;
 #[cfg(target_arch = "powerpc64")]
 pub mod cpu;
 pub mod errata;
+pub mod mce;
+pub mod measures;
 pub mod pvr;
 pub mod radix;
 pub mod spr;

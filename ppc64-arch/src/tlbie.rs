@@ -5,6 +5,7 @@
 
 use crate::addr::{GuestReal, LeafSize};
 use crate::bits::{mask, shift};
+use crate::pvr::Cpu;
 
 /// What of the caches is dropped: the RIC field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub enum Cached {
 enum Scope {
     Page = 0,
     Partition = 2,
+    All = 3,
 }
 
 /// The operands of one `tlbie`.
@@ -51,6 +53,14 @@ const fn actual_page_size(size: LeafSize) -> u64 {
 /// The effective page number field of RB.
 const PAGE_NUMBER: u64 = mask(0, 51);
 
+/// Sets of the TLB that `tlbiel` has to name (POWER9 User's Manual; POWER10 ignores the field).
+const fn tlb_sets(cpu: Cpu) -> u64 {
+    match cpu {
+        Cpu::Power9 => 128,
+        Cpu::Power10 | Cpu::Power11 => 1,
+    }
+}
+
 impl Operands {
     /// Translations of the page of `size` at `at`.
     #[must_use]
@@ -65,18 +75,46 @@ impl Operands {
         Self { cached, rb: (Scope::Partition as u64) << shift(53), rs: lpid as u64 }
     }
 
+    /// `cached` of all partitions.
+    #[must_use]
+    pub const fn all(cached: Cached) -> Self {
+        Self { cached, rb: (Scope::All as u64) << shift(53), rs: 0 }
+    }
+
     /// The same as `page`, for machines that find a page's translation by the effective address instead: see [`crate::errata`].
     #[must_use]
     pub const fn translations(lpid: u32) -> Self {
         Self::partition(lpid, Cached::Translations)
     }
 
+    /// The `tlbiel`s that drop what `self`, which names a whole partition or all of them, does: one a set on POWER9, and tables with the first of them.
+    pub fn sets(self, cpu: Cpu) -> impl Iterator<Item = Self> {
+        let of_set = move |set| Self {
+            cached: if set == 0 { self.cached } else { Cached::Translations },
+            rb: self.rb | set << shift(51),
+            rs: self.rs,
+        };
+        (0..tlb_sets(cpu)).map(of_set)
+    }
+
     /// The instruction word of `tlbie r4, r5` with these operands (RB in r4, RS in r5): partition-scoped, radix.
     #[must_use]
     pub const fn word(self) -> u32 {
         const TLBIE: u32 = 31 << 26 | 306 << 1;
+        TLBIE | self.fields()
+    }
+
+    /// The same of `tlbiel r4, r5`.
+    #[must_use]
+    pub const fn local_word(self) -> u32 {
+        const TLBIEL: u32 = 31 << 26 | 274 << 1;
+        TLBIEL | self.fields()
+    }
+
+    /// RS, RIC, PRS, R and RB.
+    const fn fields(self) -> u32 {
         const RADIX: u32 = 1 << 16;
-        TLBIE | 5 << 21 | (self.cached as u32) << 18 | RADIX | 4 << 11
+        5 << 21 | (self.cached as u32) << 18 | RADIX | 4 << 11
     }
 }
 
@@ -98,6 +136,7 @@ mod tests {
     fn a_partition_is_named_by_the_scope_alone() {
         let all = Operands::partition(0xabc, Cached::Everything);
         assert_eq!((all.rb, all.rs), (0x800, 0xabc));
+        assert_eq!(Operands::all(Cached::Everything).rb, 0xc00);
     }
 
     #[test]
@@ -107,5 +146,24 @@ mod tests {
         assert_eq!(word(Cached::Translations), 0x7ca1_2264);
         assert_eq!(word(Cached::Tables), 0x7ca5_2264);
         assert_eq!(word(Cached::Everything), 0x7ca9_2264);
+    }
+
+    #[test]
+    fn the_local_words_are_those_that_assemblers_make() {
+        // tlbiel r4,r5,RIC,0,1 as GNU as assembles it for POWER9.
+        let word = |cached| Operands::partition(1, cached).local_word();
+        assert_eq!(word(Cached::Translations), 0x7ca1_2224);
+        assert_eq!(word(Cached::Tables), 0x7ca5_2224);
+        assert_eq!(word(Cached::Everything), 0x7ca9_2224);
+    }
+
+    #[test]
+    fn power9_goes_through_its_sets_and_power10_has_one() {
+        let all = Operands::partition(7, Cached::Everything);
+        let sets: Vec<_> = all.sets(Cpu::Power9).collect();
+        assert_eq!(sets.len(), 128);
+        assert_eq!(sets[0], all);
+        assert_eq!((sets[127].cached, sets[127].rb), (Cached::Translations, 0x800 | 127 << 12));
+        assert_eq!(all.sets(Cpu::Power10).collect::<Vec<_>>(), [all]);
     }
 }

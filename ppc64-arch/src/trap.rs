@@ -188,6 +188,14 @@ bitflags! {
     }
 }
 
+impl Dsisr {
+    /// DSISR from the doubleword that a register or a guest's state holds it in: the high half is not part of it.
+    #[must_use]
+    pub const fn from_dword(value: u64) -> Self {
+        Self::from_bits_retain(low_word(value))
+    }
+}
+
 bitflags! {
     /// HDSISR, the cause of a Hypervisor Data Storage interrupt (Power ISA 3.1B Book III 7.5, "Hypervisor Data Storage
     /// Interrupt"; its bits 32 to 63 are the low word).

@@ -22,6 +22,8 @@ pub struct Options {
     pub bench: bool,
     /// `samewise.twins=on|off`: the same guest twice, taking turns on one CPU; off without it. For tests of what a switch between two vCPUs loses.
     pub twins: bool,
+    /// `samewise.measures=firmware|on|off`; firmware without it.
+    pub measures: Wish,
     /// All other words, with one space between two of them.
     pub bootargs: String,
 }
@@ -36,6 +38,7 @@ impl Default for Options {
             ahead: true,
             bench: false,
             twins: false,
+            measures: Wish::Firmware,
             bootargs,
         }
     }
@@ -51,6 +54,18 @@ impl Options {
     }
 }
 
+/// Which measures against speculation are taken, on a platform that has some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// Those that firmware asks for.
+    #[default]
+    Firmware,
+    /// All that are harmless, needed or not.
+    On,
+    /// None: guests may look at each other, and at us.
+    Off,
+}
+
 /// Why the command line is refused, and the word that is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CmdlineError<'a> {
@@ -62,6 +77,8 @@ pub enum CmdlineError<'a> {
     BadGranule(&'a str),
     /// Neither on nor off.
     BadSwitch(&'a str),
+    /// None of the wishes.
+    BadMeasures(&'a str),
     /// A word of ours that has no meaning.
     UnknownWord(&'a str),
 }
@@ -93,6 +110,9 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             Some(("ahead", value)) => options.ahead = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("bench", value)) => options.bench = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("twins", value)) => options.twins = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
+            Some(("measures", value)) => {
+                options.measures = wish(value).ok_or(CmdlineError::BadMeasures(word))?;
+            }
             _ => return Err(CmdlineError::UnknownWord(word)),
         }
     }
@@ -128,6 +148,15 @@ fn granule(text: &str) -> Option<Granule> {
         return Some(Granule::Auto);
     }
     SIZES.into_iter().find(|size| size.name() == text).map(Granule::Fixed)
+}
+
+fn wish(text: &str) -> Option<Wish> {
+    match text {
+        "firmware" => Some(Wish::Firmware),
+        "on" => Some(Wish::On),
+        "off" => Some(Wish::Off),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -178,6 +207,9 @@ mod tests {
         assert_eq!(parse("samewise.budget=0"), Err(CmdlineError::BadBudget("samewise.budget=0")));
         assert_eq!(parse("samewise.budget=256M").map(|options| options.budget), Ok(Some(256 << 20)));
         assert_eq!(parse("samewise.granule=1g"), Err(CmdlineError::BadGranule("samewise.granule=1g")));
+        assert_eq!(parse("samewise.measures=all"), Err(CmdlineError::BadMeasures("samewise.measures=all")));
+        assert_eq!(parse("samewise.measures=on").map(|options| options.measures), Ok(Wish::On));
+        assert_eq!(parse("samewise.measures=off").map(|options| options.measures), Ok(Wish::Off));
         assert_eq!(parse("samewise.x=1"), Err(CmdlineError::UnknownWord("samewise.x=1")));
         assert_eq!(parse("samewise.memory"), Err(CmdlineError::UnknownWord("samewise.memory")));
     }

@@ -3,6 +3,7 @@
 use super::vcpu::Vcpu;
 use crate::mmu::{Resolution, StorageFault};
 use ppc64_arch::addr::GuestReal;
+use ppc64_arch::mce::Severity;
 
 /// Why the guest stopped running. Decoded by the platform from the trap; the registers are in the [`Vcpu`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +22,27 @@ pub enum Exit {
     Facility(u8),
     /// System reset (0x100) while the guest ran.
     SystemReset,
-    /// Machine check (0x200) while the guest ran. SRR1's cause bits.
-    MachineCheck(u64),
+    /// Machine check (0x200) while the guest ran.
+    MachineCheck(MachineError),
     /// Any other vector.
     Unexpected(u16),
     /// The platform could not run the guest: its own error code.
     Failed(i64),
     /// A [`Short`] way began with it, and knows what remains.
     Begun,
+}
+
+/// A machine check of a guest, with what it is told if it is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MachineError {
+    /// SRR1: the causes, and the state that was interrupted.
+    pub srr1: u64,
+    /// DSISR.
+    pub dsisr: u64,
+    /// DAR.
+    pub dar: u64,
+    /// What can be done. If it is recoverable, the platform has emptied the translation caches.
+    pub severity: Severity,
 }
 
 /// What follows when an exit took the short way.

@@ -14,8 +14,15 @@ use ppc64_arch::trap::{Dsisr, Msr, Srr1, vector};
 pub enum Interrupt {
     /// 0x100: told to look around.
     SystemReset,
-    /// 0x200, with SRR1's cause bits.
-    MachineCheck(Srr1),
+    /// 0x200: SRR1's cause bits, DAR and DSISR.
+    MachineCheck {
+        /// The causes in SRR1.
+        cause: Srr1,
+        /// The effective address, if DSISR has the cause.
+        dar: u64,
+        /// The cause, if SRR1 does not have it.
+        dsisr: Dsisr,
+    },
     /// 0x300: DAR and DSISR.
     DataStorage {
         /// The effective address.
@@ -59,7 +66,7 @@ impl Interrupt {
     const fn vector(self) -> u64 {
         match self {
             Self::SystemReset => vector::SYSTEM_RESET,
-            Self::MachineCheck(_) => vector::MACHINE_CHECK,
+            Self::MachineCheck { .. } => vector::MACHINE_CHECK,
             Self::DataStorage { .. } => vector::DATA_STORAGE,
             Self::InstructionStorage(_) => vector::INST_STORAGE,
             Self::External => vector::EXTERNAL,
@@ -69,14 +76,14 @@ impl Interrupt {
 
     const fn cause(self) -> Srr1 {
         match self {
-            Self::MachineCheck(bits) | Self::InstructionStorage(bits) | Self::Program(bits) => bits,
+            Self::MachineCheck { cause: bits, .. } | Self::InstructionStorage(bits) | Self::Program(bits) => bits,
             Self::SystemReset | Self::DataStorage { .. } | Self::External => Srr1::empty(),
         }
     }
 
     /// System reset and machine check stay at their low vectors whatever LPCR\[AIL\] says.
     const fn is_relocatable(self) -> bool {
-        !matches!(self, Self::SystemReset | Self::MachineCheck(_))
+        !matches!(self, Self::SystemReset | Self::MachineCheck { .. })
     }
 }
 
@@ -85,7 +92,7 @@ pub fn deliver(vcpu: &mut Vcpu, interrupt: Interrupt) {
     let old = vcpu.msr();
     vcpu.hv.srr0 = vcpu.regs.nip;
     vcpu.hv.srr1 = (old.bits() & !Srr1::CAUSE_MASK) | (interrupt.cause().bits() & Srr1::CAUSE_MASK);
-    if let Interrupt::DataStorage { dar, dsisr } = interrupt {
+    if let Interrupt::DataStorage { dar, dsisr } | Interrupt::MachineCheck { dar, dsisr, .. } = interrupt {
         vcpu.regs.dar = dar;
         vcpu.regs.dsisr = u64::from(dsisr.bits());
         vcpu.load_dar = true;
@@ -157,13 +164,22 @@ mod tests {
 
     #[test]
     fn system_reset_and_machine_check_stay_low() {
-        for (interrupt, vector) in [(Interrupt::SystemReset, 0x100), (Interrupt::MachineCheck(Srr1::PROGRAM_FP), 0x200)]
-        {
+        let check = Interrupt::MachineCheck { cause: Srr1::PROGRAM_FP, dar: 0x1234, dsisr: Dsisr::empty() };
+        for (interrupt, vector) in [(Interrupt::SystemReset, 0x100), (check, 0x200)] {
             let mut vcpu = running(VIRTUAL);
             vcpu.set_lpcr(LPCR::AIL::High);
             deliver(&mut vcpu, interrupt);
             assert_eq!((vcpu.regs.nip, vcpu.msr() & Msr::IR), (vector, Msr::empty()));
         }
+    }
+
+    #[test]
+    fn a_machine_check_says_in_dsisr_and_dar_what_a_load_met() {
+        let mut vcpu = running(VIRTUAL);
+        let dsisr = Dsisr::from_bits_retain(0x8000);
+        deliver(&mut vcpu, Interrupt::MachineCheck { cause: Srr1::KEY, dar: 0x1234, dsisr });
+        assert_eq!(vcpu.hv.srr1 & Srr1::CAUSE_MASK, 0x20_0000);
+        assert_eq!((vcpu.regs.dar, vcpu.regs.dsisr, vcpu.load_dar), (0x1234, 0x8000, true));
     }
 
     fn fault(access: Access) -> StorageFault {

@@ -82,6 +82,8 @@ pub enum StopReason {
     },
     /// A machine check came while MSR\[ME\] was off.
     Checkstop,
+    /// A machine check after which nobody knows what its memory holds.
+    MachineCheck,
     /// A vector that cannot be.
     Unexpected(u16),
     /// The platform could not run the guest; its error code.

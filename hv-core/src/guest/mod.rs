@@ -31,7 +31,7 @@ pub mod vpa;
 pub mod vty;
 pub mod xics;
 
-pub use host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, Upkeep, UpkeepError, World};
+pub use host::{Exit, FaultHandler, GuestMemory, Host, MachineError, MemoryError, Upkeep, UpkeepError, World};
 pub use machine::{Flow, Machine, StopReason};
 pub use regs::{HvState, Regs};
 pub use run::{Ended, Runner, run};

@@ -10,15 +10,16 @@
 mod short;
 
 use super::hcall::{self, Call};
-use super::host::{Exit, FaultHandler, GuestMemory, Host, World};
+use super::host::{Exit, FaultHandler, GuestMemory, Host, MachineError, World};
 use super::inject::{Interrupt, deliver};
 use super::machine::{Flow, Machine, StopReason};
 use super::stats::Counters;
 use super::vcpu::Vcpu;
 use super::xics::VTY_SOURCE;
 use crate::mmu::{Access, Resolution, StorageFault};
+use ppc64_arch::mce::{Severity, can_go_on};
 use ppc64_arch::spr::LPCR;
-use ppc64_arch::trap::{Msr, Srr1};
+use ppc64_arch::trap::{Dsisr, Msr, Srr1};
 
 /// How a guest's run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +158,7 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
                 warning!("system reset: the guest is told");
                 deliver(self.vcpu, Interrupt::SystemReset);
             }
-            Exit::MachineCheck(cause) => return self.machine_check(cause),
+            Exit::MachineCheck(error) => return self.machine_check(error),
             Exit::Unexpected(vector) => return Flow::Stop(StopReason::Unexpected(vector)),
             Exit::Failed(code) => return Flow::Stop(StopReason::EntryFailed(code)),
         }
@@ -204,12 +205,22 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
         Flow::Resume
     }
 
-    fn machine_check(&mut self, cause: u64) -> Flow {
-        error!("machine check in the guest: SRR1 {=u64:#x}", cause);
+    /// A recoverable one is over, unless the guest had SRR0 and SRR1 in use, which are lost then: that only it can know. A synchronous one is its own. After a fatal one
+    /// nobody knows what is left of it.
+    fn machine_check(&mut self, MachineError { srr1, dsisr, dar, severity }: MachineError) -> Flow {
+        error!("machine check in the guest: SRR1 {=u64:#x}, DSISR {=u64:#x}, DAR {=u64:#x}", srr1, dsisr, dar);
+        if severity == Severity::Fatal {
+            return Flow::Stop(StopReason::MachineCheck);
+        }
+        if severity == Severity::Recoverable && can_go_on(srr1) {
+            self.desk.counters.recovered += 1;
+            return Flow::Resume;
+        }
         if !self.vcpu.msr().contains(Msr::ME) {
             return Flow::Stop(StopReason::Checkstop);
         }
-        deliver(self.vcpu, Interrupt::MachineCheck(Srr1::from_bits_retain(cause)));
+        let dsisr = Dsisr::from_dword(dsisr);
+        deliver(self.vcpu, Interrupt::MachineCheck { cause: Srr1::from_bits_retain(srr1), dar, dsisr });
         Flow::Resume
     }
 

@@ -42,6 +42,8 @@ counters! {
     system_reset => "exit.reset",
     /// 0x200.
     machine_check => "exit.machine_check",
+    /// Machine checks after which the guest went on and was told nothing.
+    recovered => "exit.recovered",
     /// Anything else, and failures to enter.
     other => "exit.other",
     /// H_CEDE that slept.

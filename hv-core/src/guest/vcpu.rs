@@ -9,7 +9,7 @@ use ppc64_arch::trap::Msr;
 use tock_registers::fields::FieldValue;
 
 /// How many [`Vcpu::platform`] has.
-pub const PLATFORM_WORDS: usize = 8;
+pub const PLATFORM_WORDS: usize = 12;
 
 /// A virtual processor. FP, VSX and the other registers that are not here stay in the hardware: the hypervisor uses
 /// none of them.

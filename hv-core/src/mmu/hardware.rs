@@ -24,6 +24,16 @@ pub enum Flush {
     },
 }
 
+impl Flush {
+    /// Whose translations.
+    #[must_use]
+    pub const fn lpid(self) -> u32 {
+        match self {
+            Self::Range { lpid, .. } | Self::Partition { lpid } => lpid,
+        }
+    }
+}
+
 /// The machine below the tables.
 ///
 /// # Safety

@@ -9,6 +9,7 @@ use core::fmt;
 use core::ops::Range;
 use heapless::Vec;
 use hv_core::papr::tree::{self, Tree};
+use ppc64_arch::measures::Firmware;
 use ppc64_arch::pvr::Pvr;
 
 type Node = tree::Node<'static>;
@@ -74,6 +75,8 @@ pub struct Machine {
     pub rtas: Tokens,
     /// The firmware of a machine without a hypervisor below.
     pub opal: Option<Opal>,
+    /// What firmware says about speculation, if it says anything.
+    pub features: Option<Firmware>,
     /// Whether the machine is QEMU's model of one.
     pub emulated: bool,
 }
@@ -168,6 +171,7 @@ fn describe(tree: Tree<'static>, place: Range<u64>) -> Result<Machine, TreeError
         cores: cores(&root),
         rtas: tokens(&root)?,
         opal: opal(&root)?,
+        features: features(&root),
         emulated: root.property("compatible").is_some_and(|names| names.starts_with(b"qemu,")),
     })
 }
@@ -270,6 +274,16 @@ fn opal(root: &Node) -> Result<Option<Opal>, TreeError> {
     let entry = number(&node, "opal-entry-address")?;
     let message_bytes = u64::from(cell(&node, "opal-msg-size")?.unwrap_or(Opal::LEAST_MESSAGE));
     Ok(base.zip(entry).map(|(base, entry)| Opal { base, entry, message_bytes }))
+}
+
+/// What `/ibm,opal/fw-features` says. The tree is bounded, and so are the nodes.
+fn features(root: &Node) -> Option<Firmware> {
+    let mut firmware = Firmware::default();
+    for node in root.child("ibm,opal")?.child("fw-features")?.children() {
+        let says = |word| node.property(word).is_some();
+        firmware.learn(node.base_name(), says("enabled"), says("disabled"));
+    }
+    Some(firmware)
 }
 
 /// The tokens of the RTAS calls that are used; a machine without a hypervisor below has none.

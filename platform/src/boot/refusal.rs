@@ -107,6 +107,7 @@ fn command_line(f: &mut fmt::Formatter<'_>, why: &CmdlineError<'_>) -> fmt::Resu
         }
         CmdlineError::BadGranule(word) => write!(f, "{word}: the granule is 4k, 64k, 2m or auto"),
         CmdlineError::BadSwitch(word) => write!(f, "{word}: give on or off"),
+        CmdlineError::BadMeasures(word) => write!(f, "{word}: the measures are firmware, on or off"),
         CmdlineError::UnknownWord(word) => {
             write!(f, "{word}: not an option; there are samewise.memory=, budget=, granule=, ahead= and bench=")
         }

@@ -8,12 +8,17 @@
 //! | [`switch`] | into the guest and back, and the short way |
 //! | [`world`] | the registers around that |
 //! | [`own`] | our own translation |
-//! | [`translations`] | the partition table and `tlbie` |
+//! | [`machine_check`] | what is done about machine checks of the guest |
+//! | [`measures`] | what is done against speculation |
+//! | [`translations`], [`places`] | the partition table, `tlbie` and `tlbiel`, and which of the two |
 //!
 //! Addresses of the hypervisor are real addresses, with translation on or off ([`own`]).
 
+pub mod machine_check;
+pub mod measures;
 pub mod opal;
 pub mod own;
+pub mod places;
 pub mod switch;
 pub mod translations;
 pub mod uart;
@@ -28,6 +33,7 @@ use crate::host::Around;
 use crate::modes::radix_guest;
 use crate::partitions;
 use crate::terminal::Terminal;
+use hv_core::guest::cmdline::Options;
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::hypervisor;
@@ -38,12 +44,13 @@ pub enum PowerNv {}
 impl Platform for PowerNv {
     type World = world::Bare;
 
-    fn init(machine: &Machine) -> Result<(), Refusal> {
+    fn init(machine: &Machine, options: &Options) -> Result<(), Refusal> {
         if hypervisor::hrmor() != 0 {
             return Err(Refusal::Offset(hypervisor::hrmor()));
         }
-        translations::init(Errata::of(machine.pvr, machine.emulated));
+        translations::init(machine.pvr.cpu(), Errata::of(machine.pvr, machine.emulated));
         vectors::install();
+        measures::install(machine.features, options.measures);
         // SAFETY: 1. the table holds no entry yet, so no partition translates; 2. AMOR: a guest may use all of its own keys; 3. nothing is refused by PCR; 4. no
         // watchpoint is set.
         unsafe {
@@ -62,7 +69,9 @@ impl Platform for PowerNv {
     }
 
     fn host(machine: &Machine, terminal: Terminal) -> Around {
-        Around::new(terminal, machine.timebase_hz, opal::wall_clock(), None)
+        // Without a word from firmware there is no answer, and the guest takes the processor for the worst there is: so does Linux.
+        let characteristics = machine.features.map(|features| features.characteristics());
+        Around::new(terminal, machine.timebase_hz, opal::wall_clock(), characteristics)
     }
 
     fn world(machine: &Machine, cpu: Cpu) -> world::Bare {

@@ -188,7 +188,7 @@ opal_call:
     mfmsr %r11
     std %r11, 0x28(%r1)            # the state to come back to
     mtspr 314, %r6                 # HSRR0
-    li %r12, 0x31                  # IR, DR and LE,
+    li %r12, 0x33                  # IR, DR, LE and RI: HSRR0 and HSRR1 are in use,
     ori %r12, %r12, 0x8000         # and EE
     andc %r11, %r11, %r12          # off
     mtspr 315, %r11                # HSRR1

@@ -13,8 +13,12 @@
 //! the hypervisor does not use (floating point, vectors, TAR, DSCR, AMR, performance monitor, ...) are not touched at all. So an exit that is simply resolved costs its handler
 //! and some 75 instructions.
 //!
-//! HSPRG0 says where an interrupt stores registers: at the vCPU while a guest runs, at this CPU's own area otherwise. From the interrupt to `hrfid` MSR\[RI\] is off: what
-//! interrupts the short way cannot go on, since it stores to the vCPU too.
+//! HSPRG0 says where an interrupt stores registers: at the vCPU while a guest runs, at this CPU's own area otherwise. From the interrupt to `hrfid` MSR\[RI\] is off, and so it is around a
+//! stay while SRR0, SRR1 and the SPRGs are the guest's already or still: an interrupt that stores there cannot go on.
+//!
+//! A system reset may come at any time, and must harm nobody. In the guest it ends the stay. In the hypervisor it is reported, and with RI off only noted ([`take_reset`]), with two registers
+//! kept in words of their own: the guest is told when it is entered next. (It takes HSPRG1 as well, which is in use for two instructions of each exit, and SRR0 and SRR1, which
+//! the guest has in use if its own RI is off: then the guest is lost.)
 //!
 //! The reservation is lost by a store conditional that stores what is there already: what the guest reserved before an exit must not be what a store of its
 //! own afterwards relies on, when Rust's compare-and-swap came between.
@@ -22,8 +26,9 @@
 use crate::exits;
 use core::arch::global_asm;
 use core::mem::offset_of;
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering};
 use hv_core::guest::host::{Next, Short};
+use hv_core::guest::vcpu::PLATFORM_WORDS;
 use hv_core::guest::{Regs, Vcpu};
 use ppc64_arch::spr::{hypervisor, number};
 use ppc64_arch::trap::Srr1;
@@ -42,13 +47,22 @@ mod word {
     pub const CALL: usize = 4;
     /// This CPU's own area.
     pub const AREA: usize = 5;
+    /// r0 of what a system reset interrupts.
+    pub const RESET_R0: usize = 6;
+    /// Its CR.
+    pub const RESET_CR: usize = 7;
+    /// Not 0: a system reset came while nobody could be told.
+    pub const RESET: usize = 8;
 }
 
-/// Where registers are stored by an interrupt of our own: as many bytes as there are before a vCPU's platform words.
-#[repr(C, align(128))]
-struct Area([AtomicU64; 64]);
+/// Words of a vCPU up to the last one that an interrupt writes.
+const AREA_WORDS: usize = platform(word::RESET) / 8 + 1;
 
-static AREA: Area = Area([const { AtomicU64::new(0) }; 64]);
+/// Where registers are stored by an interrupt of our own, laid out as a vCPU.
+#[repr(C, align(128))]
+struct Area([AtomicU64; AREA_WORDS]);
+
+static AREA: Area = Area([const { AtomicU64::new(0) }; AREA_WORDS]);
 
 /// What [`enter_guest`] says of an exit that the short way began.
 const BEGUN: u64 = 1;
@@ -66,6 +80,14 @@ pub enum Left {
 pub fn arm() {
     // SAFETY: 1. the area is static, and nothing else uses it.
     unsafe { hypervisor::set_hsprg0((&raw const AREA).addr() as u64) }
+}
+
+/// Whether a system reset came of which nobody was told; from now on somebody is.
+#[must_use]
+pub fn take_reset(vcpu: &mut Vcpu) -> bool {
+    // Relaxed: written by this CPU itself.
+    let ours = AREA.0[AREA_WORDS - 1].swap(0, Ordering::Relaxed);
+    ours | core::mem::take(&mut vcpu.platform[word::RESET]) != 0
 }
 
 /// Runs the guest until an exit that `short` does not resolve.
@@ -137,7 +159,7 @@ const fn platform(word: usize) -> usize {
 const _: () = assert!(offset_of!(Vcpu, regs) == 0 && offset_of!(Regs, gpr) == 0);
 /// PPR is stored where Linux keeps a flag of its own.
 const PPR: usize = offset_of!(Regs, softe);
-const _: () = assert!(size_of::<Regs>() <= size_of::<Area>());
+const _: () = assert!(size_of::<Regs>() <= size_of::<Area>() && word::RESET < PLATFORM_WORDS);
 const _: () = assert!(Next::Resume as u64 == 0 && Next::Whole as u64 == 3);
 
 unsafe extern "C" {
@@ -154,17 +176,18 @@ global_asm!(
     .macro STORE_VOLATILE
     mtspr {hsprg1}, %r13
     mfspr %r13, {hsprg0}
-    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12
+    std %r0, 0(%r13)
+    mfspr %r0, {hsprg1}           # at once: a system reset takes it
+    std %r0, 8*13(%r13)
+    .irp n, 1,2,3,4,5,6,7,8,9,10,11,12
     std %r\\n, 8*\\n(%r13)
     .endr
-    mfspr %r3, {hsprg1}
     mfspr %r4, {ppr}
     or %r2, %r2, %r2              # medium priority: the guest may have been at a low one
     mfcr %r5
     mflr %r6
     mfctr %r7
     mfxer %r8
-    std %r3, 8*13(%r13)
     std %r4, {ppr_at}(%r13)
     std %r5, {ccr}(%r13)
     std %r6, {link}(%r13)
@@ -173,13 +196,15 @@ global_asm!(
     .endm
 
     # Calls the handler in platform word \\handler, r5 to r7 as they are.
-    .macro SHORT_WAY handler, vector
+    .macro SHORT_WAY handler, vector, site
     ld %r12, \\handler(%r13)
     mtctr %r12
     ld %r3, {desk}(%r13)
     mr %r4, %r13
     ld %r1, {stack}(%r13)
     ld %r2, 24(%r1)
+\\site:
+    nop                           # measures.rs: a barrier
     bctrl
     cmpldi %r3, 0                 # Next::Resume
     beq resume_guest
@@ -189,6 +214,8 @@ global_asm!(
     li %r3, {begun}
     b leave_guest
     .endm
+
+    .globl barrier_data, barrier_fetch, barrier_call
 
     .balign 128
     .globl exit_data
@@ -201,7 +228,7 @@ exit_data:
     mfspr %r5, {hdsisr}
     mfspr %r6, {hdar}
     mfspr %r7, {asdr}
-    SHORT_WAY {data}, 0xe00
+    SHORT_WAY {data}, 0xe00, barrier_data
 
     .balign 128
     .globl exit_fetch
@@ -214,7 +241,7 @@ exit_fetch:
     andc %r9, %r5, %r8
     std %r9, {msr}(%r13)
     mfspr %r7, {asdr}
-    SHORT_WAY {fetch}, 0xe20
+    SHORT_WAY {fetch}, 0xe20, barrier_fetch
 
     .balign 128
     .globl exit_call
@@ -226,7 +253,7 @@ exit_call:
     lis %r8, 0x783f               # POWER10 sets one of these at `sc 1`
     andc %r9, %r9, %r8
     std %r9, {msr}(%r13)
-    SHORT_WAY {call}, 0xc00
+    SHORT_WAY {call}, 0xc00, barrier_call
 
     # u64 enter_guest(r3 = vCPU): everything that the ABI keeps goes to the stack.
     .balign 128
@@ -251,8 +278,10 @@ enter_guest:
     .endr
 
     # r13 = vCPU, r14 to r31 are the guest's.
+    .globl resume_guest
 resume_guest:
-    ld %r0, {nip}(%r13)
+    ld %r0, {nip}(%r13)           # measures.rs: or a branch to flush_predictors
+behind_predictors:
     ld %r1, {msr}(%r13)
     ld %r2, {link}(%r13)
     ld %r3, {ctr}(%r13)
@@ -273,7 +302,24 @@ resume_guest:
     mtspr {ppr}, %r6
     ld %r6, 8*6(%r13)
     ld %r13, 8*13(%r13)
+    .globl l1d_site
+l1d_site:
+    nop                           # measures.rs: empties the L1 data cache
     hrfid
+
+    # LR and CTR are loaded behind this, as r0 is here.
+    .globl flush_predictors
+flush_predictors:
+    .rept 32
+    bl .+4                        # the link stack holds addresses of ours
+    .endr
+    li %r0, 0x7fff
+    mtctr %r0
+    .globl count_cache_site
+count_cache_site:
+    nop                           # measures.rs: empties the count cache
+    ld %r0, {nip}(%r13)
+    b behind_predictors
 
     # An exit that ends the stay, if it was a guest's. r3 = vector, r8 and r9 = state.
 long_exit:
@@ -284,15 +330,16 @@ long_exit:
 
     # r3 = what to say, r13 = vCPU; r0 to r12 are stored.
 leave_guest:
+    .globl barrier_leave
+barrier_leave:
+    nop                           # measures.rs: a barrier
     .irp n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     std %r\\n, 8*\\n(%r13)
     .endr
     ld %r1, {stack}(%r13)
     ld %r2, 24(%r1)
     ld %r4, {area}(%r13)
-    mtspr {hsprg0}, %r4
-    li %r0, 2
-    mtmsrd %r0, 1                 # RI on: an interrupt of ours stores elsewhere now
+    mtspr {hsprg0}, %r4           # an interrupt of ours stores elsewhere now
     .irp n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     ld %r\\n, 8*\\n-80(%r1)
     .endr
@@ -336,7 +383,35 @@ not_a_guest:
     b long_exit
     .endm
 
-    LONG_EXIT exit_reset, 0x100, {srr0}, {srr1}
+    # In the hypervisor with RI off it is noted, and all is as before but for HSPRG1, SRR0 and SRR1.
+    .balign 128
+    .globl exit_reset
+exit_reset:
+    mtspr {hsprg1}, %r13
+    mfspr %r13, {hsprg0}
+    std %r0, {reset_r0}(%r13)
+    mfcr %r0
+    std %r0, {reset_cr}(%r13)
+    mfspr %r0, {srr1}
+    rldicl. %r0, %r0, 4, 63       # MSR[HV]
+    beq 1f
+    mfspr %r0, {srr1}
+    andi. %r0, %r0, 2             # MSR[RI]
+    bne 1f
+    li %r0, 1
+    std %r0, {reset}(%r13)
+    ld %r0, {reset_cr}(%r13)
+    mtcr %r0
+    ld %r0, {reset_r0}(%r13)
+    mfspr %r13, {hsprg1}
+    rfid
+1:  ld %r0, {reset_cr}(%r13)
+    mtcr %r0
+    ld %r0, {reset_r0}(%r13)
+    mfspr %r13, {hsprg1}
+    b exit_reset_told
+
+    LONG_EXIT exit_reset_told, 0x100, {srr0}, {srr1}
     LONG_EXIT exit_machine_check, 0x200, {srr0}, {srr1}
     LONG_EXIT exit_external, 0x500, {hsrr0}, {hsrr1}
     LONG_EXIT exit_hdec, 0x980, {hsrr0}, {hsrr1}
@@ -369,6 +444,9 @@ not_a_guest:
     fetch = const platform(word::FETCH),
     call = const platform(word::CALL),
     area = const platform(word::AREA),
+    reset_r0 = const platform(word::RESET_R0),
+    reset_cr = const platform(word::RESET_CR),
+    reset = const platform(word::RESET),
     begun = const BEGUN,
     frame = const 32 + 18 * 8 + 16,
 );

@@ -1,19 +1,22 @@
-//! Guests' translations: the partition table, and `tlbie` to forget what was cached of it.
+//! Guests' translations: the partition table, and `tlbie` to forget what was cached of it; or `tlbiel`, where it was cached on this CPU only ([`super::places`]).
 
+use super::places;
 use crate::hardware::Translations;
 use crate::partitions;
 use hv_core::mmu::Flush;
-use ppc64_arch::cpu::{ptesync, tlb_complete, tlbie};
+use ppc64_arch::addr::{GuestReal, LeafSize};
+use ppc64_arch::cpu::{local_complete, ptesync, tlb_complete, tlbie, tlbiel};
 use ppc64_arch::errata::Errata;
+use ppc64_arch::pvr::Cpu;
 use ppc64_arch::tlbie::{Cached, Operands};
 use spin::Once;
 
-/// What this machine gets wrong.
-static ERRATA: Once<Errata> = Once::new();
+/// What this machine is, and gets wrong.
+static MACHINE: Once<(Option<Cpu>, Errata)> = Once::new();
 
-/// Makes known what the machine gets wrong; the first call counts.
-pub fn init(errata: Errata) {
-    ERRATA.call_once(|| errata);
+/// Makes known what the machine is and gets wrong; the first call counts.
+pub fn init(cpu: Option<Cpu>, errata: Errata) {
+    MACHINE.call_once(|| (cpu, errata));
 }
 
 /// The hardware's way with translations.
@@ -26,22 +29,13 @@ impl Translations for Tlbie {
     }
 
     fn flush(&self, what: Flush) {
-        let errata = ERRATA.get().copied().unwrap_or_default();
-        // Entries as they are now before what looks them up after the flush.
+        let (cpu, errata) = MACHINE.get().copied().unwrap_or_default();
+        // Entries as they are now before what looks them up after the flush, and before the place is read.
         ptesync();
-        match what {
-            Flush::Range { lpid, .. } if errata.tlbie_page_by_effective_address => {
-                drop_all(Operands::translations(lpid))
-            }
-            Flush::Range { lpid, from, to, size } => {
-                let step = crate::memory::index(size.bytes());
-                for at in (from.raw()..to.raw()).step_by(step) {
-                    drop_all(Operands::page(lpid, ppc64_arch::addr::GuestReal::new(at), size));
-                }
-            }
-            Flush::Partition { lpid } => drop_all(Operands::partition(lpid, Cached::Everything)),
+        match cpu.filter(|_| places::is_only_here(what.lpid())) {
+            Some(cpu) => here(what, cpu, errata),
+            None => everywhere(what, errata),
         }
-        complete(errata, what);
     }
 
     fn kick(&self, _cpu: usize) {
@@ -53,6 +47,50 @@ impl Translations for Tlbie {
             self.flush(Flush::Partition { lpid });
         }
     }
+}
+
+fn everywhere(what: Flush, errata: Errata) {
+    match whole(what, errata) {
+        Some(partition) => drop_all(partition),
+        None => pages(what).for_each(drop_all),
+    }
+    complete(errata, what);
+}
+
+/// On this CPU, to which the errata of broadcasts do not apply. Of many pages, going through the whole TLB is less work.
+fn here(what: Flush, cpu: Cpu, errata: Errata) {
+    // SAFETY: 1. this platform is chosen in hypervisor state only.
+    let drop_here = |operands| unsafe { tlbiel(operands) };
+    let few = pages(what).take(MANY_PAGES).count() < MANY_PAGES;
+    match whole(what, errata) {
+        Some(partition) => partition.sets(cpu).for_each(drop_here),
+        None if few => pages(what).for_each(drop_here),
+        None => Operands::translations(what.lpid()).sets(cpu).for_each(drop_here),
+    }
+    // SAFETY: 1. as above.
+    unsafe { local_complete() }
+}
+
+/// As many pages as POWER9's TLB has sets.
+const MANY_PAGES: usize = 128;
+
+/// The operands, if one operation does it all.
+fn whole(what: Flush, errata: Errata) -> Option<Operands> {
+    match what {
+        Flush::Partition { lpid } => Some(Operands::partition(lpid, Cached::Everything)),
+        Flush::Range { lpid, .. } if errata.tlbie_page_by_effective_address => Some(Operands::translations(lpid)),
+        Flush::Range { .. } => None,
+    }
+}
+
+/// The operands for each page of a range.
+fn pages(what: Flush) -> impl Iterator<Item = Operands> {
+    let (from, to, size) = match what {
+        Flush::Range { from, to, size, .. } => (from.raw(), to.raw(), size),
+        Flush::Partition { .. } => (0, 0, LeafSize::Size4K),
+    };
+    let step = crate::memory::index(size.bytes());
+    (from..to).step_by(step).map(move |at| Operands::page(what.lpid(), GuestReal::new(at), size))
 }
 
 fn drop_all(operands: Operands) {
@@ -69,7 +107,7 @@ fn complete(errata: Errata, what: Flush) {
     }
     if errata.tlbie_misses_erat {
         ptesync();
-        drop_all(Operands::page(0, ppc64_arch::addr::GuestReal::new(0), ppc64_arch::addr::LeafSize::Size4K));
+        drop_all(Operands::page(0, GuestReal::new(0), LeafSize::Size4K));
     }
     // SAFETY: 1. as above.
     unsafe { tlb_complete() }
@@ -79,7 +117,7 @@ fn complete(errata: Errata, what: Flush) {
 fn again(what: Flush) -> Operands {
     match what {
         Flush::Range { lpid, to, size, .. } => {
-            let last = ppc64_arch::addr::GuestReal::new(to.raw().saturating_sub(size.bytes()));
+            let last = GuestReal::new(to.raw().saturating_sub(size.bytes()));
             Operands::page(lpid, last, size)
         }
         Flush::Partition { lpid } => Operands::partition(lpid, Cached::Everything),

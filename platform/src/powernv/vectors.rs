@@ -39,18 +39,23 @@ const EXITS: [(u64, unsafe extern "C" fn()); 12] = [
 
 /// Has a guest's exits arrive where they belong.
 pub fn install() {
+    super::switch::arm();
     for (vector, target) in EXITS {
         let target = (target as *const ()).addr() as u64;
-        let at: *mut u32 = core::ptr::with_exposed_provenance_mut(crate::memory::index(vector));
-        // SAFETY: 1. the vectors are the head's, which this image has to itself; 2. no interrupt arrives meanwhile: no guest runs, and ours are off.
-        unsafe { at.write_volatile(branch(vector, target)) }
-        cpu::sync_instructions(at.cast(), 4);
+        write(vector, branch(vector, target));
     }
-    super::switch::arm();
+}
+
+/// Replaces an instruction of the vectors or of the world switch.
+pub fn write(at: u64, instruction: u32) {
+    let at: *mut u32 = core::ptr::with_exposed_provenance_mut(crate::memory::index(at));
+    // SAFETY: 1. the code is this image's own; 2. nothing fetches it meanwhile: no guest runs, and interrupts are off.
+    unsafe { at.write_volatile(instruction) }
+    cpu::sync_instructions(at.cast(), 4);
 }
 
 /// `b target` for the instruction at `at`.
-fn branch(at: u64, target: u64) -> u32 {
+pub fn branch(at: u64, target: u64) -> u32 {
     const B: u32 = 18 << 26;
     const REACH: u32 = 0x03ff_fffc;
     let distance = u32::try_from(target.wrapping_sub(at) & u64::from(REACH)).unwrap_or(0);

@@ -8,8 +8,10 @@
 //! | DEC | in the CPU, known as the time at which it expires |
 //! | all others | in the CPU: nothing of ours uses them. Exchanged when another vCPU is to run here ([`crate::owner`]) |
 
+use super::machine_check;
 use super::opal;
 use super::own::{self, Aside};
+use super::places;
 use super::switch::{self, Left};
 use crate::below::GuestWorld;
 use crate::decrementer::{Decrementer, low_word};
@@ -31,6 +33,7 @@ const LONGEST_STAY: u64 = 0x7fff_ffff;
 
 /// A guest's world in hypervisor state.
 pub struct Bare {
+    cpu: Cpu,
     /// The CPU's facilities, as HFSCR bits.
     facilities: u64,
     /// LPCR bits of every guest here.
@@ -47,7 +50,14 @@ impl Bare {
     pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
         let decrementer = Decrementer::new(decrementer_bits);
         let lpcr = radix_guest(decrementer.is_large()) | WAKES;
-        Self { facilities: facilities(cpu), lpcr, decrementer, owner: Owner::new(cpu.is_v31(), true), aside: own::on() }
+        Self {
+            cpu,
+            facilities: facilities(cpu),
+            lpcr,
+            decrementer,
+            owner: Owner::new(cpu.is_v31(), true),
+            aside: own::on(),
+        }
     }
 
     /// Loads what the CPU has to hold before the guest runs.
@@ -68,6 +78,8 @@ impl Bare {
             load_modes(vcpu);
         }
         self.decrementer.ensure(vcpu.dec_expiry);
+        // From here to the end of the stay SRR0, SRR1 and the SPRGs are the guest's: an interrupt of ours that would use them has to wait.
+        live::disable_interrupts();
         load_software_registers(vcpu);
         let stay = deadline.saturating_sub(cpu::timebase()).min(LONGEST_STAY);
         // SAFETY: 1. it only ends the stay.
@@ -80,6 +92,7 @@ impl Bare {
         // SAFETY: 1. the hypervisor may use everything, and runs with translation off and interrupts disabled.
         if unsafe { self.owner.take(key) } {
             vcpu.modes_changed = true;
+            places::take(vcpu.hv.lpid);
             // SAFETY: 1. the partition's tables translate to its own memory only; 2. facilities are a guest's own registers.
             unsafe {
                 hypervisor::set_lpidr(u64::from(vcpu.hv.lpid));
@@ -152,11 +165,15 @@ impl GuestWorld for Bare {
 
 impl World for Bare {
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit {
+        if switch::take_reset(vcpu) {
+            return Exit::SystemReset;
+        }
         own::off(self.aside.take());
         self.prepare(vcpu, deadline);
         // SAFETY: 1. `prepare` loaded the guest's LPCR, LPIDR, HFSCR and HDEC, and mended its MSR; 2. the tables are the mmu half's to keep right.
         let left = unsafe { switch::run(vcpu, short) };
         store_software_registers(vcpu);
+        live::become_recoverable();
         vcpu.dec_expiry = self.decrementer.expiry();
         self.aside = own::on();
         match left {
@@ -197,6 +214,7 @@ impl Bare {
             // Its cause stands in it.
             // SAFETY: 1. facilities are a guest's own registers.
             vector::HFU => unsafe { hypervisor::set_hfscr(self.facilities) },
+            vector::MACHINE_CHECK => return machine_check::exit(vcpu, self.cpu),
             vector::HDEC => exits::upkeep(),
             _ => {}
         }

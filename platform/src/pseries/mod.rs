@@ -13,6 +13,7 @@ use crate::boot::refusal::Refusal;
 use crate::hardware;
 use crate::host::Around;
 use crate::terminal::Terminal;
+use hv_core::guest::cmdline::Options;
 use ppc64_arch::cpu::{Hcall, hcall};
 use ppc64_arch::pvr::Cpu;
 
@@ -21,7 +22,7 @@ pub enum Pseries {}
 
 impl Platform for Pseries {
     type World = world::Nested;
-    fn init(_: &Machine) -> Result<(), Refusal> {
+    fn init(_: &Machine, _: &Options) -> Result<(), Refusal> {
         Ok(nested::init()?)
     }
 

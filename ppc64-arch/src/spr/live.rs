@@ -122,6 +122,14 @@ pub fn disable_interrupts() {
     unsafe { asm!("mtmsrd {}, 1", in(reg) 0_u64, options(nostack, preserves_flags)) }
 }
 
+/// Sets MSR\[RI\], and clears MSR\[EE\]: SRR0 and SRR1 hold nothing that an interrupt would lose.
+#[inline]
+pub fn become_recoverable() {
+    let on = crate::trap::Msr::RI.bits();
+    // SAFETY: 1. L=1 leaves every bit but EE and RI alone; 2. RI tells only interrupts that come at any time whether they may return.
+    unsafe { asm!("mtmsrd {}, 1", in(reg) on, options(nostack, preserves_flags)) }
+}
+
 /// Sets MSR\[EE\] and MSR\[RI\]: waiting external and decrementer interrupts are taken from here on.
 #[inline]
 pub fn enable_interrupts() {

@@ -5,6 +5,7 @@ use crate::guest::xics::Xirr;
 use crate::mmu::{Awaited, Reflect, Ticket};
 use crate::papr::hcall::{H_CEDE, H_PUT_TERM_CHAR, H_SET_MODE, H_SET_SPRG0};
 use ppc64_arch::addr::{EffAddr, GuestReal};
+use ppc64_arch::mce::Severity;
 
 /// What is left after a run.
 struct Done {
@@ -289,13 +290,37 @@ fn instructions_that_are_not_there_are_illegal() {
 fn the_guest_is_told_of_resets_and_machine_checks() {
     let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
     assert_eq!(play(&host, &ram, Script::new(&host).then(|_, _| Exit::SystemReset)).vcpu.regs.nip, 0x100);
-    let done = play(&host, &ram, Script::new(&host).then(|_, _| Exit::MachineCheck(1 << 20)));
-    assert_eq!((done.vcpu.regs.nip, done.vcpu.hv.srr1 & Srr1::CAUSE_MASK), (0x200, 1 << 20));
+    let done = play(&host, &ram, Script::new(&host).then(|_, _| check(Severity::Synchronous, 0)));
+    assert_eq!((done.vcpu.regs.nip, done.vcpu.hv.srr1 & Srr1::CAUSE_MASK), (0x200, 1 << 21));
+    assert_eq!((done.vcpu.regs.dar, done.vcpu.regs.dsisr, done.vcpu.load_dar), (0xabcd, 0x8000, true));
     let script = Script::new(&host).then(|vcpu, _| {
         vcpu.regs.msr &= !Msr::ME.bits();
-        Exit::MachineCheck(1 << 20)
+        check(Severity::Synchronous, 0)
     });
     assert_eq!(play(&host, &ram, script).ended, Ended::Stopped(StopReason::Checkstop));
+}
+
+/// A machine check at a load, from a state with bits `state` on.
+fn check(severity: Severity, state: u64) -> Exit {
+    Exit::MachineCheck(MachineError { srr1: 1 << 21 | state, dsisr: 0x8000, dar: 0xabcd, severity })
+}
+
+#[test]
+fn a_recovered_machine_check_is_the_guests_only_if_it_lost_its_registers() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let after = |state| play(&host, &ram, Script::new(&host).then(move |_, _| check(Severity::Recoverable, state)));
+    let recovered = after(Msr::RI.bits());
+    assert_eq!((recovered.counters.recovered, recovered.vcpu.load_dar), (1, false));
+    assert_ne!(recovered.vcpu.regs.nip, 0x200);
+    let lost = after(0);
+    assert_eq!((lost.counters.recovered, lost.vcpu.regs.nip), (0, 0x200));
+}
+
+#[test]
+fn a_fatal_machine_check_stops_the_guest() {
+    let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+    let done = play(&host, &ram, Script::new(&host).then(|_, _| check(Severity::Fatal, Msr::RI.bits())));
+    assert_eq!(done.ended, Ended::Stopped(StopReason::MachineCheck));
 }
 
 #[test]
