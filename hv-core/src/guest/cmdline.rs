@@ -16,8 +16,30 @@ pub struct Options {
     pub budget: Option<u64>,
     /// `samewise.granule=4k|64k|2m|auto`; auto without it.
     pub granule: Granule,
+    /// What a self-test is asked for.
+    pub self_test: SelfTest,
     /// All other words, with one space between two of them.
     pub bootargs: String,
+}
+
+/// A run without a guest, in which the hypervisor checks itself and the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SelfTest {
+    /// `samewise.self-test=on`: it is asked for.
+    pub on: bool,
+    /// `samewise.expect-cpus=N`: so many threads have to be found and started.
+    pub expect_cpus: Option<u32>,
+    /// `samewise.inject=WORD`: what is to look wrong, so that the check for it is seen to fail.
+    pub inject: Option<Inject>,
+}
+
+/// What a self-test can be made to find wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inject {
+    /// `timebase`: the other CPUs' readings of the timebase are a minute ahead.
+    Timebase,
+    /// `memory`: a bit of the pattern that is read back is another one.
+    Memory,
 }
 
 /// Why the command line is refused, and the word that is to blame.
@@ -29,6 +51,8 @@ pub enum CmdlineError<'a> {
     BadBudget(&'a str),
     /// None of the granules.
     BadGranule(&'a str),
+    /// A word about the self-test whose value is none of those that there are.
+    BadSelfTest(&'a str),
     /// A word of ours that has no meaning.
     UnknownWord(&'a str),
 }
@@ -38,7 +62,13 @@ pub enum CmdlineError<'a> {
 /// # Errors
 /// [`CmdlineError`].
 pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
-    let mut options = Options { memory_bytes: None, budget: None, granule: Granule::Auto, bootargs: String::new() };
+    let mut options = Options {
+        memory_bytes: None,
+        budget: None,
+        granule: Granule::Auto,
+        self_test: SelfTest::default(),
+        bootargs: String::new(),
+    };
     for word in line.split_ascii_whitespace() {
         let Some(own) = word.strip_prefix(PREFIX) else {
             if !options.bootargs.is_empty() {
@@ -57,10 +87,27 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             Some(("granule", value)) => {
                 options.granule = granule(value).ok_or(CmdlineError::BadGranule(word))?;
             }
+            Some((name @ ("self-test" | "expect-cpus" | "inject"), value)) => {
+                options.self_test.set(name, value).ok_or(CmdlineError::BadSelfTest(word))?;
+            }
             _ => return Err(CmdlineError::UnknownWord(word)),
         }
     }
     Ok(options)
+}
+
+impl SelfTest {
+    /// Takes one word in; `None`: its value has no meaning.
+    fn set(&mut self, name: &str, value: &str) -> Option<()> {
+        match (name, value) {
+            ("self-test", "on") => self.on = true,
+            ("expect-cpus", count) => self.expect_cpus = Some(count.parse().ok()?),
+            ("inject", "timebase") => self.inject = Some(Inject::Timebase),
+            ("inject", "memory") => self.inject = Some(Inject::Memory),
+            _ => return None,
+        }
+        Some(())
+    }
 }
 
 /// A number of bytes with `K`, `M` or `G` behind it, or nothing.
@@ -97,8 +144,20 @@ mod tests {
         assert_eq!(options.memory_bytes, Some(512 << 20));
         assert_eq!(options.granule, Granule::Fixed(LeafSize::Size64K));
         assert_eq!(options.bootargs, "console=hvc0 quiet -- x");
-        let nothing = Options { memory_bytes: None, budget: None, granule: Granule::Auto, bootargs: String::new() };
-        assert_eq!(parse(""), Ok(nothing));
+        let nothing = parse("").expect("good");
+        assert_eq!((nothing.memory_bytes, nothing.budget, nothing.granule), (None, None, Granule::Auto));
+        assert_eq!((nothing.self_test, nothing.bootargs), (SelfTest::default(), String::new()));
+    }
+
+    #[test]
+    fn a_self_test_is_asked_for_with_what_it_expects() {
+        let asked = |line| parse(line).map(|options| options.self_test);
+        let wanted = SelfTest { on: true, expect_cpus: Some(4), inject: Some(Inject::Timebase) };
+        let words = "samewise.self-test=on samewise.expect-cpus=4 samewise.inject=timebase";
+        assert_eq!(asked(words), Ok(wanted));
+        for bad in ["samewise.self-test=off", "samewise.expect-cpus=many", "samewise.inject=nothing"] {
+            assert_eq!(asked(bad), Err(CmdlineError::BadSelfTest(bad)));
+        }
     }
 
     #[test]

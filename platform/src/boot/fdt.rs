@@ -74,6 +74,8 @@ pub struct Machine {
     pub rtas: Tokens,
     /// The firmware of a machine without a hypervisor below.
     pub opal: Option<Opal>,
+    /// What the firmware calls its version (`/ibm,opal/firmware/version`).
+    pub firmware: Option<&'static str>,
     /// Whether the machine is QEMU's model of one.
     pub emulated: bool,
 }
@@ -168,6 +170,7 @@ fn describe(tree: Tree<'static>, place: Range<u64>) -> Result<Machine, TreeError
         cores: cores(&root),
         rtas: tokens(&root)?,
         opal: opal(&root)?,
+        firmware: firmware(&root),
         emulated: root.property("compatible").is_some_and(|names| names.starts_with(b"qemu,")),
     })
 }
@@ -270,6 +273,11 @@ fn opal(root: &Node) -> Result<Option<Opal>, TreeError> {
     let entry = number(&node, "opal-entry-address")?;
     let message_bytes = u64::from(cell(&node, "opal-msg-size")?.unwrap_or(Opal::LEAST_MESSAGE));
     Ok(base.zip(entry).map(|(base, entry)| Opal { base, entry, message_bytes }))
+}
+
+/// The firmware's version, for people; one that is no text is none.
+fn firmware(root: &Node) -> Option<&'static str> {
+    string(&root.child("ibm,opal")?.child("firmware")?, "version").ok()?
 }
 
 /// The tokens of the RTAS calls that are used; a machine without a hypervisor below has none.

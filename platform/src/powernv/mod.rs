@@ -2,6 +2,8 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | [`cpus`] | further processors: started, and given work |
+//! | [`selftest`] | the machine and ourselves, checked one by one |
 //! | [`opal`] | calls to the firmware: console, clock, power |
 //! | [`uart`] | the serial port that the log goes to, and the console without firmware |
 //! | [`vectors`] | where interrupts arrive, and which of them are a guest's exits |
@@ -11,7 +13,9 @@
 //!
 //! The hypervisor runs with translation off. Its addresses are real addresses in any case, see ARCHITECTURE.md.
 
+pub mod cpus;
 pub mod opal;
+pub mod selftest;
 pub mod switch;
 pub mod translations;
 pub mod uart;
@@ -26,6 +30,7 @@ use crate::host::Around;
 use crate::partitions;
 use crate::terminal::Terminal;
 use core::marker::PhantomData;
+use hv_core::guest::cmdline::SelfTest;
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::hypervisor;
@@ -43,14 +48,12 @@ impl Platform for PowerNv {
         }
         translations::init(Errata::of(machine.pvr, machine.emulated));
         vectors::install();
-        // SAFETY: 1. the table holds no entry yet, so no partition translates; 2. AMOR: a guest may use all of its own keys; 3. nothing is refused by PCR; 4. no
-        // watchpoint is set.
-        unsafe {
-            hypervisor::set_ptcr(partitions::register());
-            hypervisor::set_amor(u64::MAX);
-            hypervisor::set_pcr(0);
-        }
+        load_shared_registers();
         Ok(())
+    }
+
+    fn self_test(machine: &Machine, wanted: &SelfTest) -> Result<bool, Refusal> {
+        selftest::run(machine, wanted)
     }
 
     fn hardware() -> Self::Hardware {
@@ -77,6 +80,17 @@ impl Platform for PowerNv {
     /// On POWER9 the hypervisor's own interrupts would move with those of a radix guest (LPCR\[AIL\]); POWER10 has LPCR\[HAIL\] for them.
     fn relocatable_vectors(cpu: Cpu) -> bool {
         cpu.is_v31()
+    }
+}
+
+/// Registers that have the same value on every CPU that runs us.
+fn load_shared_registers() {
+    // SAFETY: 1. the table's entries are those of guests' own memory; 2. AMOR: a guest may use all of its own keys; 3. nothing is refused by PCR; 4. no
+    // watchpoint is set.
+    unsafe {
+        hypervisor::set_ptcr(partitions::register());
+        hypervisor::set_amor(u64::MAX);
+        hypervisor::set_pcr(0);
     }
 }
 

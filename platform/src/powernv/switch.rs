@@ -19,6 +19,7 @@
 //! The reservation is lost by a store conditional that stores what is there already: what the guest reserved before an exit must not be what a store of its
 //! own afterwards relies on, when Rust's compare-and-swap came between.
 
+use super::cpus::CPUS;
 use crate::exits;
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -48,7 +49,8 @@ mod word {
 #[repr(C, align(128))]
 struct Area([AtomicU64; 64]);
 
-static AREA: Area = Area([const { AtomicU64::new(0) }; 64]);
+/// One for each CPU that runs us.
+static AREAS: [Area; CPUS] = [const { Area([const { AtomicU64::new(0) }; 64]) }; CPUS];
 
 /// What [`enter_guest`] says of an exit that the short way began.
 const BEGUN: u64 = 1;
@@ -62,10 +64,10 @@ pub enum Left {
     Begun,
 }
 
-/// Has this CPU's interrupts store registers in an area of its own.
-pub fn arm() {
-    // SAFETY: 1. the area is static, and nothing else uses it.
-    unsafe { hypervisor::set_hsprg0((&raw const AREA).addr() as u64) }
+/// Has this CPU, the `cpu`th that runs us (below [`CPUS`]), store registers in an area of its own at interrupts.
+pub fn arm(cpu: usize) {
+    // SAFETY: 1. the area is static, and no other CPU has this number.
+    unsafe { hypervisor::set_hsprg0((&raw const AREAS[cpu]).addr() as u64) }
 }
 
 /// Runs the guest until an exit that `short` does not resolve.
@@ -79,7 +81,8 @@ pub unsafe fn run<S: Short>(vcpu: &mut Vcpu, short: &mut S) -> Left {
     vcpu.platform[word::DATA] = function(data::<S> as *const ());
     vcpu.platform[word::FETCH] = function(fetch::<S> as *const ());
     vcpu.platform[word::CALL] = function(call::<S> as *const ());
-    vcpu.platform[word::AREA] = (&raw const AREA).addr() as u64;
+    // Between two stays it names this CPU's own area.
+    vcpu.platform[word::AREA] = hypervisor::hsprg0();
     let desk: *mut S = short;
     let vcpu: *mut Vcpu = vcpu;
     // The handlers find both by these pointers.

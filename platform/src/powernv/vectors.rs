@@ -46,7 +46,7 @@ pub fn install() {
         unsafe { at.write_volatile(branch(vector, target)) }
         cpu::sync_instructions(at.cast(), 4);
     }
-    super::switch::arm();
+    super::switch::arm(0);
 }
 
 /// `b target` for the instruction at `at`.

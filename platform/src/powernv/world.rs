@@ -36,6 +36,8 @@ pub struct Bare {
     decrementer: Decrementer,
     /// The partition that this CPU translates for.
     lpid: Option<u32>,
+    /// Whether this CPU looks after the log.
+    keeps_log: bool,
 }
 
 impl Bare {
@@ -44,7 +46,13 @@ impl Bare {
     pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
         let decrementer = Decrementer::new(decrementer_bits);
         let lpcr = radix_guest(decrementer.is_large()) | WAKES;
-        Self { facilities: facilities(cpu), lpcr, decrementer, lpid: None }
+        Self { facilities: facilities(cpu), lpcr, decrementer, lpid: None, keeps_log: true }
+    }
+
+    /// The same on a further CPU, which leaves the log alone: its critical section knows one CPU.
+    #[must_use]
+    pub fn further(cpu: Cpu, decrementer_bits: u32) -> Self {
+        Self { keeps_log: false, ..Self::new(cpu, decrementer_bits) }
     }
 
     /// Loads what the CPU has to hold before the guest runs.
@@ -192,11 +200,11 @@ impl Bare {
         vcpu.regs.trap = vector;
         match vector {
             vector::HMI => {
-                maintain();
+                maintain(self.keeps_log);
                 return Exit::External;
             }
             vector::HFU => self.lpid = None,
-            vector::HDEC => exits::upkeep(),
+            vector::HDEC if self.keeps_log => exits::upkeep(),
             _ => {}
         }
         exits::decode(vcpu, vector, Some(low_word(hypervisor::hsrr1() & Srr1::CAUSE_MASK)))
@@ -204,8 +212,11 @@ impl Bare {
 }
 
 /// A hypervisor maintenance interrupt: the firmware knows what to do, and the guest goes on.
-fn maintain() {
+fn maintain(logs: bool) {
     let cause = hypervisor::hmer();
     let recovered = opal::handle_maintenance();
+    if !logs {
+        return;
+    }
     defmt::warn!("hypervisor maintenance interrupt: HMER {=u64:#x}, recovered: {=bool}", cause, recovered);
 }

@@ -14,6 +14,7 @@ use crate::hardware;
 use crate::host::Around;
 use crate::terminal::Terminal;
 use core::marker::PhantomData;
+use hv_core::guest::cmdline::SelfTest;
 use ppc64_arch::cpu::{Hcall, hcall};
 use ppc64_arch::pvr::Cpu;
 
@@ -23,8 +24,12 @@ pub enum Pseries {}
 impl Platform for Pseries {
     type Hardware = hardware::Machine<nested::ByL0>;
     type World = world::Nested;
-        fn init(_: &Machine) -> Result<(), Refusal> {
+    fn init(_: &Machine) -> Result<(), Refusal> {
         Ok(nested::init()?)
+    }
+
+    fn self_test(_: &Machine, _: &SelfTest) -> Result<bool, Refusal> {
+        Err(Refusal::NoSelfTest)
     }
 
     fn hardware() -> Self::Hardware {
