@@ -16,12 +16,13 @@ use super::Hardware;
 use crate::boot::refusal::Refusal;
 use crate::guest::first_cpu;
 use crate::powernv::world::Bare;
+use alloc::boxed::Box;
 use core::fmt;
 use hv_core::guest::host::{Next, Short};
 use hv_core::guest::inject::{Interrupt, deliver};
 use hv_core::guest::vcpu::Entry;
 use hv_core::guest::{Exit, Vcpu, World};
-use hv_core::mmu::{Granule, Memory, Reflect, Resolution, Seat, SlotSpec, Source, Space, StorageFault};
+use hv_core::mmu::{Cpu, Granule, Memory, Reflect, Resolution, Seat, SlotSpec, Source, Space, StorageFault};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::cpu;
 use ppc64_arch::radix::{geometry, pate};
@@ -107,12 +108,13 @@ pub fn image_word() -> u64 {
     unsafe { (&raw const CODE.0[0]).read_volatile() }
 }
 
-/// The guest's memory, of which nothing is there yet.
+/// The guest's memory, of which nothing is there yet. On the heap, as is the seat: together they would take most of the stack.
 ///
 /// # Errors
 /// [`Refusal`]: no frame for the root.
-pub fn space(memory: &Memory<Hardware>) -> Result<Space<'_, Hardware>, Refusal> {
-    let space = Space::new(memory, LPID, Granule::Fixed(LeafSize::Size4K))?;
+#[inline(never)]
+pub fn space(memory: &Memory<Hardware>) -> Result<Box<Space<'_, Hardware>>, Refusal> {
+    let space = Box::new(Space::new(memory, LPID, Granule::Fixed(LeafSize::Size4K))?);
     let image =
         |page: &'static Page| Source::Image { at: HostReal::new((&raw const *page).addr() as u64), bytes: PAGE as u64 };
     let slots = [
@@ -133,8 +135,9 @@ pub fn space(memory: &Memory<Hardware>) -> Result<Space<'_, Hardware>, Refusal> 
 ///
 /// # Errors
 /// [`Refusal`]: there was no frame for them.
-pub fn seat<'a, 'm>(space: &'a Space<'m, Hardware>) -> Result<Seat<'a, 'm, Hardware>, Refusal> {
-    let seat = Seat::new(space, first_cpu()?);
+#[inline(never)]
+pub fn seat<'a, 'm>(space: &'a Space<'m, Hardware>) -> Result<Box<Seat<'a, 'm, Hardware>>, Refusal> {
+    let seat = Box::new(Seat::new(space, first_cpu()?));
     program(&seat, HANDLER, &[word::MFDAR, word::MFDSISR, word::SC1])?;
     program(&seat, LOAD, &[word::LD, word::SC1])?;
     program(&seat, STORE, &[word::STD, word::SC1])?;
@@ -149,6 +152,19 @@ pub fn seat<'a, 'm>(space: &'a Space<'m, Hardware>) -> Result<Seat<'a, 'm, Hardw
     doubleword(&seat, TABLE, LEAF.to_be())?;
     space.set_process_table(pate::process_scoped(GuestReal::new(PROCESS_TABLE), 0));
     Ok(seat)
+}
+
+/// Leaves the seat.
+#[inline(never)]
+pub fn leave(seat: Box<Seat<'_, '_, Hardware>>) -> Box<Cpu> {
+    Box::new((*seat).leave())
+}
+
+/// Gives back all that the guest was made of.
+#[inline(never)]
+pub fn end(space: Box<Space<'_, Hardware>>, mut cpu: Box<Cpu>, memory: &Memory<Hardware>) {
+    (*space).destroy(&mut cpu);
+    cpu.frames.drain(&memory.pool);
 }
 
 fn program(seat: &Seat<'_, '_, Hardware>, at: u64, words: &[u32]) -> Result<(), Refusal> {

@@ -58,6 +58,7 @@ fn map(report: &mut Report, machine: &Machine, memory: &Memory<Hardware>, kept: 
 }
 
 /// Takes frames until they are spread over the pool, and looks at both ends of each.
+#[inline(never)]
 fn patterns(report: &mut Report, machine: &Machine, memory: &Memory<Hardware>, kept: &[Kept], inject: Option<Inject>) {
     let sizes = [LeafSize::Size4K, LeafSize::Size64K].into_iter().chain(core::iter::repeat(LeafSize::Size2M));
     let frames: Vec<Frame, FRAMES> = sizes.take(FRAMES).map_while(|size| memory.pool.take(size)).collect();

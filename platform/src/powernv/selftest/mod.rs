@@ -84,10 +84,16 @@ pub fn run(machine: &Machine, wanted: &SelfTest) -> Result<bool, Refusal> {
     memory::run(&mut report, machine, &memory, &kept, wanted.inject);
     guests(&mut report, machine, cpu, &memory, &others)?;
     ring::run(&mut report);
+    let sound = crate::memory::stacks_are_sound();
+    report.verdict(
+        "stacks",
+        sound,
+        format_args!("{}", if sound { "within their bounds" } else { "one grew over its end" }),
+    );
     Ok(report.end())
 }
 
-/// The parts that need a guest.
+/// The parts that need a guest. When it is gone the pool has every frame again.
 fn guests(
     report: &mut Report,
     machine: &Machine,
@@ -95,13 +101,19 @@ fn guests(
     memory: &Memory<Hardware>,
     others: &super::cpus::All,
 ) -> Result<(), Refusal> {
+    let before = memory.pool.free_bytes();
     let space = guest::space(memory)?;
     let seat = guest::seat(&space)?;
     let mut world = PowerNv::world(machine, cpu);
     storage::run(report, machine, &mut world, &seat);
     tlbie::run(report, machine, &seat, others);
-    let mut cpu = seat.leave();
-    space.destroy(&mut cpu);
-    cpu.frames.drain(&memory.pool);
+    let cpu = guest::leave(seat);
+    guest::end(space, cpu, memory);
+    let after = memory.pool.free_bytes();
+    report.verdict(
+        "memory-returned",
+        before == after && memory.pool.double_frees() == 0,
+        format_args!("{} KiB before the guest, {} KiB after it", before >> 10, after >> 10),
+    );
     Ok(())
 }

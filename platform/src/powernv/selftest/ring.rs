@@ -1,6 +1,6 @@
 //! The log's ring: its header is intact, and a burst of records stands in it in order and whole.
 //!
-//! A record ends with a zero byte and has none inside (rzcobs: other bytes are copied as they are, with a byte of flags between some). So what is looked for is, in
+//! A record stands between two zero bytes and has none inside (rzcobs: other bytes are copied as they are, with a byte of flags between some). So what is looked for is, in
 //! each record, the bytes of a number that has no zero among them; each burst counts in its last byte.
 
 use super::Report;
@@ -17,7 +17,7 @@ pub fn run(report: &mut Report) {
     let (start, lost) = (log::position(), log::lost());
     for count in 1..=BURST {
         let [a, b, c] = MARK;
-        defmt::info!("self-test burst {=u32:#x}", u32::from_le_bytes([a, b, c, count]));
+        defmt::println!("self-test burst {=u32:#x}", u32::from_le_bytes([a, b, c, count]));
     }
     let (end, in_order) = (log::position(), in_order(start));
     let passes = log::is_intact() && in_order == BURST && log::lost() == lost;
@@ -49,8 +49,11 @@ fn record_has(at: &mut u64, count: u8) -> bool {
     let mut found = 0;
     while let Some(byte) = log::byte_at(*at) {
         *at += 1;
-        if byte == 0 {
-            return found == wanted.len();
+        match byte {
+            // One ends a record, and one begins it.
+            0 if found == 0 => continue,
+            0 => return found == wanted.len(),
+            _ => {}
         }
         // A byte of flags may stand in between.
         if found < wanted.len() && byte == wanted[found] {

@@ -88,6 +88,7 @@ const KINDS: [Kind; 6] = [
 ];
 
 /// A line for each.
+#[inline(never)]
 pub fn run(report: &mut Report, machine: &Machine, world: &mut Bare, seat: &Seat<'_, '_, Hardware>) {
     // The page to be copied has to be there, and shared.
     let shared = guest::read(seat, IMAGE_DATA);

@@ -38,6 +38,7 @@ static TABLE: Table = {
 };
 
 /// A line for each other CPU.
+#[inline(never)]
 pub fn run(report: &mut Report, machine: &Machine, seat: &Seat<'_, '_, Hardware>, others: &All) {
     for other in others {
         let name = "tlbie";
