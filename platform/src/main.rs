@@ -89,6 +89,12 @@ fn run_on<P: Platform>(machine: &Machine) -> Result<Outcome, Refusal> {
     if options.self_test.on {
         return P::self_test(machine, &options.self_test).map(|passed| Outcome::SelfTest { passed });
     }
+    run_guest::<P>(machine, options).map(Outcome::Guest)
+}
+
+/// From a machine that is ready to the guest's end. What it keeps on the stack is large: a self-test does not pay for it.
+#[inline(never)]
+fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Result<Ended, Refusal> {
     let payload = boot::payload::find(machine)?;
     let memory = boot::frames::pool(machine, P::hardware())?;
     let host = P::host(machine, P::terminal(machine));
@@ -99,7 +105,7 @@ fn run_on<P: Platform>(machine: &Machine) -> Result<Outcome, Refusal> {
     let start = ppc64_arch::cpu::timebase();
     let ended = guest.run(&seat, &host, &mut counters)?;
     report::all(&seat, &counters, start, machine.timebase_hz);
-    Ok(Outcome::Guest(ended))
+    Ok(ended)
 }
 
 /// Reads the device tree and makes known what others ask for.

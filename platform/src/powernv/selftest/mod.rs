@@ -74,6 +74,7 @@ impl Report {
 ///
 /// # Errors
 /// [`Refusal`]: there is no memory to work with, or a processor that is none of ours.
+#[inline(never)]
 pub fn run(machine: &Machine, wanted: &SelfTest) -> Result<bool, Refusal> {
     let cpu = machine.pvr.cpu().ok_or(Refusal::Processor(machine.pvr))?;
     let mut report = Report::default();
