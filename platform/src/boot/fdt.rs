@@ -166,7 +166,8 @@ fn describe(tree: Tree<'static>, place: Range<u64>) -> Result<Machine, TreeError
         decrementer_bits: cell(&cpu, "ibm,dec-bits")?.unwrap_or(32),
         clock_hz: cell(&cpu, "clock-frequency")?.unwrap_or(1_000_000_000),
         cpus: u32::try_from(cpu_nodes(&root).count()).unwrap_or(u32::MAX),
-        server: cell(&cpu, "ibm,ppc-interrupt-server#s")?.unwrap_or(0),
+        // One for each thread of the core.
+        server: first_cell(&cpu, "ibm,ppc-interrupt-server#s").unwrap_or(0),
         cores: cores(&root),
         rtas: tokens(&root)?,
         opal: opal(&root)?,

@@ -156,11 +156,6 @@ pub fn until(ticks: u64, mut done: impl FnMut() -> bool) -> bool {
 }
 
 impl Started {
-    /// Its number among the CPUs that run us; the boot CPU is 0.
-    pub const fn number(&self) -> usize {
-        self.index + 1
-    }
-
     /// Its PIR.
     pub const fn pir(&self) -> u32 {
         self.pir

@@ -13,6 +13,7 @@ mod firmware;
 mod guest_cell;
 mod hostile;
 mod matrix;
+mod self_test;
 mod session;
 mod stats;
 mod terminal;
@@ -69,7 +70,14 @@ impl Case {
 #[must_use]
 pub fn cases(extent: Extent) -> Vec<Case> {
     let guests = matrix::cells(extent).into_iter().map(guest_cell::case);
-    let others =
-        [bad_input::cases(), budget::cases(), ends::cases(), firmware::cases(), hostile::cases(), terminal::cases()];
+    let others = [
+        bad_input::cases(),
+        budget::cases(),
+        ends::cases(),
+        firmware::cases(),
+        hostile::cases(),
+        self_test::cases(extent),
+        terminal::cases(),
+    ];
     guests.chain(others.into_iter().flatten()).collect()
 }

@@ -41,7 +41,7 @@ pub fn run(report: &mut Report, machine: &Machine, expected: Option<u32>) -> All
 /// Starts a thread and asks it who it is.
 fn one(report: &mut Report, machine: &Machine, all: &mut All, pir: u32) -> Result<(), CpuError> {
     let before = opal::cpu_status(pir);
-    let answer = cpus::start(all, pir, machine.timebase_hz).and_then(|started| identity(started));
+    let answer = cpus::start(all, pir, machine.timebase_hz).and_then(identity);
     match answer {
         Ok((is, pvr)) => {
             let passes = is == pir && u64::from(pvr) == live::PVR.get();
