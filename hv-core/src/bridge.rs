@@ -1,7 +1,7 @@
 //! Where the two halves meet: a CPU's [`Seat`] at a guest's memory is what the guest half calls its [`GuestMemory`] and its [`FaultHandler`].
 
-use crate::guest::{FaultHandler, GuestMemory, MemoryError};
-use crate::mmu::{AccessError, Hardware, Resolution, Seat, StorageFault};
+use crate::guest::{FaultHandler, GuestMemory, MemoryError, Upkeep, UpkeepError};
+use crate::mmu::{AccessError, Cpu, Hardware, LogError, Resolution, Seat, Space, StorageFault};
 use ppc64_arch::addr::GuestReal;
 
 impl<H: Hardware> FaultHandler for Seat<'_, '_, H> {
@@ -42,8 +42,37 @@ impl<H: Hardware> GuestMemory for Seat<'_, '_, H> {
         self.space().set_process_table(dw1);
     }
 
+    fn upkeep(&self, what: Upkeep, from: GuestReal, bytes: u64) -> Result<u64, UpkeepError> {
+        let to = from.checked_add(bytes).ok_or(UpkeepError::NoSlot)?;
+        self.with_cpu(|space, cpu| match what {
+            Upkeep::Unmap => space.unmap(cpu, from, to).map(|()| 0).map_err(|_| UpkeepError::OutOfMemory),
+            Upkeep::PageOut => Ok(space.page_out_range(cpu, from, to)),
+            Upkeep::StartLog | Upkeep::Harvest | Upkeep::StopLog => log(space, cpu, what, from),
+        })
+    }
+
     fn make_fetchable(&self, at: GuestReal, bytes: u64) {
         Seat::make_fetchable(self, at, bytes);
+    }
+}
+
+/// The dirty log of the slot that `at` lies in. Its content is nobody's business but how much there is.
+fn log<H: Hardware>(space: &Space<'_, H>, cpu: &mut Cpu, what: Upkeep, at: GuestReal) -> Result<u64, UpkeepError> {
+    let base = space.slot_base(at).ok_or(UpkeepError::NoSlot)?;
+    Ok(match what {
+        Upkeep::StartLog => space.start_log(cpu, base).map(|()| 0),
+        Upkeep::StopLog => space.stop_log(cpu, base).map(|()| 0),
+        _ => space.harvest(cpu, base, |_, _| {}),
+    }?)
+}
+
+impl From<LogError> for UpkeepError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::NoSuchSlot => Self::NoSlot,
+            LogError::AlreadyOn | LogError::Off => Self::NotNow,
+            LogError::OutOfMemory => Self::OutOfMemory,
+        }
     }
 }
 

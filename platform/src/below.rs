@@ -2,12 +2,12 @@
 
 use crate::boot::fdt::Machine;
 use crate::boot::refusal::Refusal;
+use crate::hardware;
 use crate::host::Around;
 use crate::terminal::Terminal;
 use crate::{powernv, pseries};
 use hv_core::guest::World;
 use hv_core::guest::cmdline::SelfTest;
-use hv_core::mmu::{Hardware, Memory};
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::live;
 use ppc64_arch::trap::Msr;
@@ -29,8 +29,6 @@ pub fn kind() -> Kind {
 
 /// One kind of machine, as the code that starts guests sees it.
 pub trait Platform {
-    /// Memory and translation.
-    type Hardware: Hardware + 'static;
     /// What runs a vCPU.
     type World: GuestWorld;
 
@@ -45,7 +43,7 @@ pub trait Platform {
     /// [`Refusal`]: it cannot even begin, or there is nothing of ours to check on this platform.
     fn self_test(machine: &Machine, wanted: &SelfTest) -> Result<bool, Refusal>;
     /// Its memory.
-    fn hardware() -> Self::Hardware;
+    fn hardware() -> hardware::Machine;
     /// The machine around a guest whose console is `terminal`.
     fn host(machine: &Machine, terminal: Terminal) -> Around;
     /// A world on this CPU.
@@ -60,12 +58,9 @@ pub trait Platform {
 
 /// A world that can be prepared for another guest.
 pub trait GuestWorld: World {
-    /// Clears what a guest before may have left in registers that entering does not load.
-    fn renew(&mut self);
+    /// Has partition `lpid` begin anew: nothing is left of it in registers that entering does not load.
+    fn renew(&mut self, lpid: u32);
 }
-
-/// The frame pool of a platform.
-pub type PoolOf<P> = Memory<<P as Platform>::Hardware>;
 
 /// Has interrupts arrive in little-endian mode. Anything that goes wrong before this is silent.
 pub fn use_little_endian_interrupts() {

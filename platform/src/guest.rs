@@ -1,11 +1,12 @@
 //! Starts the guest, as often as it asks for it, and says how it went.
 
-use crate::below::{GuestWorld as _, Platform, PoolOf};
+use crate::below::{GuestWorld as _, Platform};
 use crate::boot::fdt::Machine as Host;
 use crate::boot::payload::Payload;
 use crate::boot::refusal::Refusal;
-use crate::host::Around;
 use crate::boot::slots::{Part, Plan};
+use crate::hardware::Machine as Hardware;
+use crate::host::Around;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 use hv_core::guest::cmdline::Options;
@@ -15,13 +16,13 @@ use hv_core::guest::machine::Settings;
 use hv_core::guest::rtas::blob;
 use hv_core::guest::vcpu::Entry;
 use hv_core::guest::{Counters, Ended, GuestMemory, Host as _, Machine, Vcpu, run};
-use hv_core::mmu::{Cpu, Seat, Space};
+use hv_core::mmu::{Cpu, Memory, Seat, Space};
 use ppc64_arch::addr::{GuestReal, LeafSize};
 use ppc64_arch::pvr;
 use ppc64_arch::radix::geometry;
 
 /// The guest's partition. 0 is ours to leave alone: the L0 refuses it.
-const LPID: u32 = 1;
+pub const LPID: u32 = 1;
 /// What the guest's device tree may take at most.
 const TREE_BYTES: u64 = LeafSize::Size64K.bytes();
 /// Looks at the console a second, while the guest sleeps and the machine's console does not interrupt.
@@ -29,6 +30,8 @@ const CONSOLE_POLLS: u64 = 50;
 
 /// A guest that can be started.
 pub struct Guest<'m, P> {
+    /// Its partition.
+    lpid: u32,
     /// The machine's description, payload and options.
     host: &'m Host,
     payload: &'m Payload,
@@ -37,18 +40,21 @@ pub struct Guest<'m, P> {
     config: GuestConfig,
     cpu: pvr::Cpu,
     platform: PhantomData<P>,
+    /// It may measure.
+    bench: bool,
 }
 
 impl<'m, P: Platform> Guest<'m, P> {
-    /// Plans a guest of what the machine and its command line say.
+    /// Plans a guest in partition `lpid`, of what the machine and its command line say.
     ///
     /// # Errors
     /// [`Refusal`]: it cannot be.
     pub fn plan(
+        lpid: u32,
         host: &'m Host,
         payload: &'m Payload,
         options: Options,
-        memory: &PoolOf<P>,
+        memory: &Memory<Hardware>,
         platform: &Around,
     ) -> Result<Self, Refusal> {
         let cpu = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
@@ -75,7 +81,7 @@ impl<'m, P: Platform> Guest<'m, P> {
             has_random: platform.random().is_some(),
             rng_seed: seed(platform),
         };
-        Ok(Self { host, payload, plan, layout, config, cpu, platform: PhantomData })
+        Ok(Self { lpid, host, payload, plan, layout, config, cpu, platform: PhantomData, bench: options.bench })
     }
 
     /// Runs the guest in `space` until it does not want to begin anew.
@@ -84,17 +90,15 @@ impl<'m, P: Platform> Guest<'m, P> {
     /// [`Refusal`]: its memory could not be made.
     pub fn run(
         &mut self,
-        seat: &Seat<'_, '_, P::Hardware>,
+        seat: &Seat<'_, '_, Hardware>,
         platform: &Around,
         counters: &mut Counters,
     ) -> Result<Ended, Refusal> {
         let mut world = P::world(self.host, self.cpu);
         let console_poll = self.listen();
         loop {
-            let entry = self.load(seat)?;
-            world.renew();
-            let mut machine = Machine::new(self.settings(console_poll));
-            let mut vcpu = Vcpu::at_reset(0, LPID, entry, platform.timebase());
+            let (mut machine, mut vcpu) = self.begin(seat, platform, console_poll)?;
+            world.renew(self.lpid);
             match run(&mut world, platform, seat, &mut machine, &mut vcpu, counters) {
                 Ended::Reboot => {
                     defmt::info!("the guest begins anew");
@@ -106,14 +110,29 @@ impl<'m, P: Platform> Guest<'m, P> {
         }
     }
 
+    /// Its memory, devices and vCPU before the first instruction.
+    ///
+    /// # Errors
+    /// [`Refusal`]: its memory could not be made.
+    pub fn begin(
+        &self,
+        seat: &Seat<'_, '_, Hardware>,
+        platform: &Around,
+        console_poll: Option<u64>,
+    ) -> Result<(Machine, Vcpu), Refusal> {
+        let entry = self.load(seat)?;
+        let machine = Machine::new(self.settings(console_poll));
+        Ok((machine, Vcpu::at_reset(0, self.lpid, entry, platform.timebase())))
+    }
+
     /// An empty space with the guest's slots.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn space<'h>(&self, memory: &'h PoolOf<P>, options: &Options) -> Result<Space<'h, P::Hardware>, Refusal> {
+    pub fn space<'h>(&self, memory: &'h Memory<Hardware>, options: &Options) -> Result<Space<'h, Hardware>, Refusal> {
         let space = match options.budget {
-            Some(budget) => Space::with_budget(memory, LPID, options.granule, &geometry::ROOT, budget),
-            None => Space::new(memory, LPID, options.granule),
+            Some(budget) => Space::with_budget(memory, self.lpid, options.granule, &geometry::ROOT, budget),
+            None => Space::new(memory, self.lpid, options.granule),
         };
         let space = space?;
         self.plan.add_to(&space)?;
@@ -121,7 +140,7 @@ impl<'m, P: Platform> Guest<'m, P> {
     }
 
     /// Writes what is neither zeros nor an image: unaligned parts of the kernel, the RTAS blob, the device tree.
-    fn load(&self, seat: &Seat<'_, '_, P::Hardware>) -> Result<Entry, Refusal> {
+    fn load(&self, seat: &Seat<'_, '_, Hardware>) -> Result<Entry, Refusal> {
         for Part { guest, bytes } in &self.plan.written {
             GuestMemory::write(seat, *guest, bytes)?;
             GuestMemory::make_fetchable(seat, *guest, bytes.len() as u64);
@@ -144,25 +163,27 @@ impl<'m, P: Platform> Guest<'m, P> {
             memory_bytes: self.config.memory_bytes,
             cpus: self.config.cpus,
             relocatable_vectors: P::relocatable_vectors(self.cpu),
+            bench: self.bench,
             isa_3_1: self.cpu.is_v31(),
             console_poll,
         }
     }
 
     /// Has the console interrupt us; if it cannot, how often to look.
-    fn listen(&self) -> Option<u64> {
+    pub fn listen(&self) -> Option<u64> {
         let listens = P::listen(self.host);
         defmt::info!("the console interrupts: {=bool}", listens);
         (!listens).then_some(self.host.timebase_hz / CONSOLE_POLLS)
     }
 }
 
-/// The CPU that everything runs on.
+/// What the CPU that everything runs on brings along; twins have one each. Without `ahead` each of its faults makes one page.
 ///
 /// # Errors
-/// [`Refusal::NoFrames`]: never for CPU 0.
-pub fn first_cpu() -> Result<Cpu, Refusal> {
-    Cpu::new(0).ok_or(Refusal::NoFrames)
+/// [`Refusal::NoFrames`]: never for the first few.
+pub fn cpu(number: usize, ahead: bool) -> Result<Cpu, Refusal> {
+    let cpu = Cpu::new(number).ok_or(Refusal::NoFrames)?;
+    Ok(if ahead { cpu } else { cpu.one_page_a_fault() })
 }
 
 /// Bytes of guest memory: what is asked for, or most of what is free. A budget must be free, and the memory may be more than that. Tables of 4 KiB map 2 MiB each, so one in 256 is more than they take.

@@ -1,7 +1,6 @@
 //! The machine that the tables are made of: memory by its real address (an effective address of ours is the real one, with translation on or off), and the
 //! flush, which each platform has its own way for.
 
-use core::marker::PhantomData;
 use core::sync::atomic::AtomicU64;
 use hv_core::mmu::{Flush, Hardware};
 use ppc64_arch::addr::HostReal;
@@ -10,18 +9,17 @@ use ppc64_arch::cpu;
 /// How translations of guests are made known, and forgotten.
 pub trait Translations: Sync {
     /// Whether a flush reaches every CPU.
-    const BROADCAST: bool;
+    fn broadcasts(&self) -> bool;
     /// Completes the flush before it returns.
-    fn flush(what: Flush);
+    fn flush(&self, what: Flush);
     /// Makes a CPU leave the guest soon.
-    fn kick(cpu: usize);
+    fn kick(&self, cpu: usize);
     /// Writes a partition's entry and makes every CPU forget the old one.
-    fn set_partition(lpid: u32, scoped: u64, process: u64);
+    fn set_partition(&self, lpid: u32, scoped: u64, process: u64);
 }
 
-/// Memory and translation of this machine. All of it is one, so the type has nothing in it.
-#[derive(Debug)]
-pub struct Machine<T>(pub PhantomData<T>);
+/// Memory and translation of this machine. One type for both platforms, so that the memory core is in the binary once: what differs is off the fault path.
+pub struct Machine(pub &'static dyn Translations);
 
 /// Memory at a host real address. Frames are not memory of Rust's allocator or of any static, so their provenance is the machine's.
 fn pointer<T>(at: HostReal) -> *mut T {
@@ -34,9 +32,9 @@ fn split(at: HostReal, bytes: usize) -> (usize, usize) {
     (head, (bytes - head) / 8)
 }
 
-// SAFETY: 1. an effective address of ours is the real address, so the accessors reach the frame itself; 2. `T` completes flushes before it returns;
+// SAFETY: 1. an effective address of ours is the real address, so the accessors reach the frame itself; 2. the platform completes flushes before it returns;
 // 3. nothing here unwinds: panics abort.
-unsafe impl<T: Translations> Hardware for Machine<T> {
+unsafe impl Hardware for Machine {
     unsafe fn entries(&self, table: HostReal, count: usize) -> &[AtomicU64] {
         // SAFETY: 1. the caller says that this many doublewords of a live table stand there; 2. a table is aligned to its size; 3. everyone
         // reaches them by atomics.
@@ -107,17 +105,19 @@ unsafe impl<T: Translations> Hardware for Machine<T> {
         false
     }
 
-    const BROADCAST: bool = T::BROADCAST;
+    fn broadcasts(&self) -> bool {
+        self.0.broadcasts()
+    }
 
     fn flush(&self, what: Flush) {
-        T::flush(what);
+        self.0.flush(what);
     }
 
     fn kick(&self, cpu: usize) {
-        T::kick(cpu);
+        self.0.kick(cpu);
     }
 
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
-        T::set_partition(lpid, scoped, process);
+        self.0.set_partition(lpid, scoped, process);
     }
 }

@@ -1,7 +1,7 @@
 //! What a guest's calls need from the machine: clocks, the console, random numbers.
 
 use crate::terminal::Terminal;
-use heapless::Deque;
+use heapless::{Deque, Vec};
 use hv_core::guest::Host;
 use ppc64_arch::cpu;
 use spin::Mutex;
@@ -15,7 +15,12 @@ pub struct Around {
     /// What the terminal gave beyond what the guest asked for: it is read 16 bytes at a time.
     typed: Mutex<Deque<u8, 16>>,
     characteristics: Option<(u64, u64)>,
+    /// On a console that several guests share: the name before each line, and the line that is not whole yet.
+    shared: Option<(&'static str, Mutex<Vec<u8, LINE>>)>,
 }
+
+/// A line on a shared console that is longer is broken.
+const LINE: usize = 200;
 
 impl Around {
     /// The machine, with the guest's console on `terminal`, at `seconds` since 1970 UTC if it has a clock. `characteristics` is what is said below us about speculation.
@@ -27,7 +32,13 @@ impl Around {
         characteristics: Option<(u64, u64)>,
     ) -> Self {
         let clock = seconds.map(|seconds| (seconds, cpu::timebase()));
-        Self { terminal, timebase_hz, clock, typed: Mutex::new(Deque::new()), characteristics }
+        Self { terminal, timebase_hz, clock, typed: Mutex::new(Deque::new()), characteristics, shared: None }
+    }
+
+    /// The same, with a name before each line that the guest prints, and its lines kept whole.
+    #[must_use]
+    pub fn named(self, name: &'static str) -> Self {
+        Self { shared: Some((name, Mutex::new(Vec::new()))), ..self }
     }
 }
 
@@ -49,7 +60,19 @@ impl Host for Around {
     }
 
     fn console_write(&self, bytes: &[u8]) -> usize {
-        self.terminal.write(bytes)
+        let Some((name, line)) = &self.shared else { return self.terminal.write(bytes) };
+        let mut line = line.lock();
+        if line.is_empty() {
+            // There is room: names are short.
+            _ = line.extend_from_slice(name.as_bytes());
+        }
+        // What no line has room for is lost.
+        _ = line.extend_from_slice(bytes);
+        if bytes.ends_with(b"\n") {
+            self.terminal.write_all(&line);
+            line.clear();
+        }
+        bytes.len()
     }
 
     fn console_read(&self, bytes: &mut [u8]) -> usize {

@@ -6,11 +6,12 @@
 //! | [`head`] | entry points and vectors |
 //! | [`boot`] | the machine described, its memory handed out, the guest found and planned |
 //! | [`guest`] | the guest started, as often as it asks |
+//! | [`twins`] | two guests in turns on one CPU, for tests |
 //! | [`report`] | the figures at the end |
 //! | [`below`] | what every platform has to offer, and which of them this is |
 //! | [`pseries`] | a PAPR hypervisor below: hcalls, RTAS, consoles, interrupts, nested guests |
 //! | [`powernv`] | the hardware below: OPAL, the world switch, translation |
-//! | [`host`], [`hardware`], [`partitions`], [`decrementer`], [`modes`], [`exits`], [`calendar`] | what both have in common |
+//! | [`host`], [`hardware`], [`partitions`], [`decrementer`], [`owner`], [`modes`], [`exits`], [`calendar`] | what both have in common |
 //! | [`log`], [`console`], [`terminal`], [`mod@panic`], [`interrupt`] | what we say, and how we fail |
 //! | [`heap`], [`memory`] | memory of our own |
 #![no_std]
@@ -33,12 +34,14 @@ mod interrupt;
 mod log;
 mod memory;
 mod modes;
+mod owner;
 mod panic;
 mod partitions;
 mod powernv;
 mod pseries;
 mod report;
 mod terminal;
+mod twins;
 
 use below::{Kind, Platform};
 use boot::fdt::Machine;
@@ -97,10 +100,13 @@ fn run_on<P: Platform>(machine: &Machine) -> Result<Outcome, Refusal> {
 fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Result<Ended, Refusal> {
     let payload = boot::payload::find(machine)?;
     let memory = boot::frames::pool(machine, P::hardware())?;
+    if options.twins {
+        return twins::run::<P>(machine, &payload, &options, &memory);
+    }
     let host = P::host(machine, P::terminal(machine));
-    let mut guest = guest::Guest::<P>::plan(machine, &payload, options.clone(), &memory, &host)?;
+    let mut guest = guest::Guest::<P>::plan(guest::LPID, machine, &payload, options.clone(), &memory, &host)?;
     let space = guest.space(&memory, &options)?;
-    let seat = Seat::new(&space, guest::first_cpu()?);
+    let seat = Seat::new(&space, guest::cpu(0, options.ahead)?);
     let mut counters = Counters::default();
     let start = ppc64_arch::cpu::timebase();
     let ended = guest.run(&seat, &host, &mut counters)?;

@@ -31,8 +31,18 @@ pub mod number {
     pub const AMR: u32 = 29;
     /// Instruction Authority Mask Register.
     pub const IAMR: u32 = 61;
+    /// Control Register, as it is read.
+    pub const CTRL: u32 = 136;
+    /// Thread Identification Register, Power ISA 3.0 only.
+    pub const TIDR: u32 = 144;
+    /// Control Register, as it is written.
+    pub const CTRL_WRITE: u32 = 152;
     /// Facility Status and Control Register.
     pub const FSCR: u32 = 153;
+    /// User Authority Mask Override Register.
+    pub const UAMOR: u32 = 157;
+    /// Problem State Priority Boost Register.
+    pub const PSPB: u32 = 159;
     /// VR Save Register.
     pub const VRSAVE: u32 = 256;
     /// Time Base, read only.
@@ -45,6 +55,46 @@ pub mod number {
     pub const SPRG2: u32 = 274;
     /// Processor Version Register, read only.
     pub const PVR: u32 = 287;
+    /// Hash Key Register, since Power ISA 3.1.
+    pub const HASHKEYR: u32 = 468;
+    /// Sampled Instruction Event Register 2, since Power ISA 3.1.
+    pub const SIER2: u32 = 752;
+    /// Sampled Instruction Event Register 3, since Power ISA 3.1.
+    pub const SIER3: u32 = 753;
+    /// Monitor Mode Control Register 3, since Power ISA 3.1.
+    pub const MMCR3: u32 = 754;
+    /// Sampled Instruction Event Register.
+    pub const SIER: u32 = 784;
+    /// Monitor Mode Control Register 2.
+    pub const MMCR2: u32 = 785;
+    /// Monitor Mode Control Register A.
+    pub const MMCRA: u32 = 786;
+    /// Performance Monitor Counter 1.
+    pub const PMC1: u32 = 787;
+    /// Performance Monitor Counter 2.
+    pub const PMC2: u32 = 788;
+    /// Performance Monitor Counter 3.
+    pub const PMC3: u32 = 789;
+    /// Performance Monitor Counter 4.
+    pub const PMC4: u32 = 790;
+    /// Performance Monitor Counter 5.
+    pub const PMC5: u32 = 791;
+    /// Performance Monitor Counter 6.
+    pub const PMC6: u32 = 792;
+    /// Monitor Mode Control Register 0.
+    pub const MMCR0: u32 = 795;
+    /// Sampled Instruction Address Register.
+    pub const SIAR: u32 = 796;
+    /// Sampled Data Address Register.
+    pub const SDAR: u32 = 797;
+    /// Monitor Mode Control Register 1.
+    pub const MMCR1: u32 = 798;
+    /// Event-Based Branch Handler Register.
+    pub const EBBHR: u32 = 804;
+    /// Event-Based Branch Return Register.
+    pub const EBBRR: u32 = 805;
+    /// Branch Event Status and Control Register.
+    pub const BESCR: u32 = 806;
     /// Target Address Register.
     pub const TAR: u32 = 815;
     /// Process Identification Register.
@@ -101,6 +151,8 @@ pub mod number {
     pub const PPR: u32 = 896;
     /// Processor Identification Register.
     pub const PIR: u32 = 1023;
+    /// Dynamic Execution Control Register, since Power ISA 3.1.
+    pub const DEXCR: u32 = 828;
 }
 
 #[cfg(test)]

@@ -57,6 +57,16 @@ pub fn hostile() -> Result<PathBuf> {
     guest("hostile", BARE, "guest-hostile")
 }
 
+/// Builds the bare-metal guest that measures what its hypervisor costs.
+pub fn measure() -> Result<PathBuf> {
+    guest("measure", BARE, "guest-measure")
+}
+
+/// Builds the bare-metal guest that keeps a pattern in every register.
+pub fn registers() -> Result<PathBuf> {
+    guest("registers", BARE, "guest-registers")
+}
+
 /// Builds the Linux program that checks a guest from inside.
 pub fn linux_probe() -> Result<PathBuf> {
     guest("linux-probe", "powerpc64le-unknown-linux-gnu", "linux-probe")

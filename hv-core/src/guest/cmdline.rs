@@ -18,8 +18,40 @@ pub struct Options {
     pub granule: Granule,
     /// What a self-test is asked for.
     pub self_test: SelfTest,
+    /// `samewise.ahead=on|off`: whether a fault may make more pages than its own; on without it. Off is for measuring.
+    pub ahead: bool,
+    /// `samewise.bench=on|off`: whether the guest may ask for upkeep of its own memory ([`Upkeep`](super::host::Upkeep)); off without it.
+    pub bench: bool,
+    /// `samewise.twins=on|off`: the same guest twice, taking turns on one CPU; off without it. For tests of what a switch between two vCPUs loses.
+    pub twins: bool,
     /// All other words, with one space between two of them.
     pub bootargs: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let bootargs = String::new();
+        Self {
+            memory_bytes: None,
+            budget: None,
+            granule: Granule::Auto,
+            ahead: true,
+            bench: false,
+            twins: false,
+            self_test: SelfTest::default(),
+            bootargs,
+        }
+    }
+}
+
+impl Options {
+    /// The same for the second of two twins: `seed=` on its command line tells them apart.
+    #[must_use]
+    pub fn of_twin(&self) -> Self {
+        let mut twin = self.clone();
+        twin.bootargs.push_str(" seed=1");
+        twin
+    }
 }
 
 /// A run without a guest, in which the hypervisor checks itself and the machine.
@@ -53,6 +85,8 @@ pub enum CmdlineError<'a> {
     BadGranule(&'a str),
     /// A word about the self-test whose value is none of those that there are.
     BadSelfTest(&'a str),
+    /// Neither on nor off.
+    BadSwitch(&'a str),
     /// A word of ours that has no meaning.
     UnknownWord(&'a str),
 }
@@ -62,13 +96,7 @@ pub enum CmdlineError<'a> {
 /// # Errors
 /// [`CmdlineError`].
 pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
-    let mut options = Options {
-        memory_bytes: None,
-        budget: None,
-        granule: Granule::Auto,
-        self_test: SelfTest::default(),
-        bootargs: String::new(),
-    };
+    let mut options = Options::default();
     for word in line.split_ascii_whitespace() {
         let Some(own) = word.strip_prefix(PREFIX) else {
             if !options.bootargs.is_empty() {
@@ -87,6 +115,9 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             Some(("granule", value)) => {
                 options.granule = granule(value).ok_or(CmdlineError::BadGranule(word))?;
             }
+            Some(("ahead", value)) => options.ahead = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
+            Some(("bench", value)) => options.bench = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
+            Some(("twins", value)) => options.twins = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some((name @ ("self-test" | "expect-cpus" | "inject"), value)) => {
                 options.self_test.set(name, value).ok_or(CmdlineError::BadSelfTest(word))?;
             }
@@ -125,6 +156,14 @@ fn size(text: &str) -> Option<u64> {
     (bytes > 0 && bytes & LeafSize::Size64K.offset_mask() == 0).then_some(bytes)
 }
 
+fn switch(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
 fn granule(text: &str) -> Option<Granule> {
     const SIZES: [LeafSize; 3] = [LeafSize::Size4K, LeafSize::Size64K, LeafSize::Size2M];
     if text == "auto" {
@@ -144,9 +183,7 @@ mod tests {
         assert_eq!(options.memory_bytes, Some(512 << 20));
         assert_eq!(options.granule, Granule::Fixed(LeafSize::Size64K));
         assert_eq!(options.bootargs, "console=hvc0 quiet -- x");
-        let nothing = parse("").expect("good");
-        assert_eq!((nothing.memory_bytes, nothing.budget, nothing.granule), (None, None, Granule::Auto));
-        assert_eq!((nothing.self_test, nothing.bootargs), (SelfTest::default(), String::new()));
+        assert_eq!(parse(""), Ok(Options::default()));
     }
 
     #[test]
@@ -161,6 +198,14 @@ mod tests {
     }
 
     #[test]
+    fn twins_are_told_apart_by_their_seed() {
+        let options = parse("samewise.twins=on quiet").expect("good");
+        assert!(options.twins && options.bootargs == "quiet");
+        assert_eq!(options.of_twin().bootargs, "quiet seed=1");
+        assert_eq!(parse("samewise.twins=2"), Err(CmdlineError::BadSwitch("samewise.twins=2")));
+    }
+
+    #[test]
     fn sizes_are_numbers_of_bytes() {
         for (text, bytes) in [("1G", 1 << 30), ("2g", 2 << 30), ("65536", 65536), ("64k", 65536), ("3M", 3 << 20)] {
             assert_eq!(size(text), Some(bytes), "{text}");
@@ -172,7 +217,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_measuring_has_to_be_asked_for() {
+        let options = parse("samewise.ahead=off samewise.bench=on").expect("good");
+        assert!(!options.ahead && options.bench);
+        assert!(Options::default().ahead && !Options::default().bench);
+    }
+
+    #[test]
     fn a_bad_word_is_named() {
+        assert_eq!(parse("samewise.bench=yes"), Err(CmdlineError::BadSwitch("samewise.bench=yes")));
+        assert_eq!(parse("samewise.ahead="), Err(CmdlineError::BadSwitch("samewise.ahead=")));
         assert_eq!(parse("a samewise.memory=lots"), Err(CmdlineError::BadMemory("samewise.memory=lots")));
         assert_eq!(parse("samewise.budget=0"), Err(CmdlineError::BadBudget("samewise.budget=0")));
         assert_eq!(parse("samewise.budget=256M").map(|options| options.budget), Ok(Some(256 << 20)));

@@ -123,11 +123,45 @@ pub trait GuestMemory {
     fn contains(&self, at: GuestReal, bytes: u64) -> bool;
     /// Tells where the process table stands (H_REGISTER_PROC_TBL): doubleword 1 of the partition table entry, native order.
     fn set_process_table(&self, dw1: u64);
+    /// Upkeep that a measuring guest asks for: how many pages it concerned, as far as that is counted.
+    ///
+    /// # Errors
+    /// See [`UpkeepError`].
+    fn upkeep(&self, what: Upkeep, from: GuestReal, bytes: u64) -> Result<u64, UpkeepError> {
+        let _ = (what, from, bytes);
+        Err(UpkeepError::NotNow)
+    }
     /// Makes what was written at `at..at+bytes` visible to instruction fetches. Does nothing by itself: right where fetches are
     /// coherent with stores; a machine on which they are not overrides it.
     fn make_fetchable(&self, at: GuestReal, bytes: u64) {
         let _ = (at, bytes);
     }
+}
+
+/// What is done to a guest's memory from outside while it runs, and what a measuring guest may ask for, to see what that costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upkeep {
+    /// The dirty log of the slot that the range begins in goes on.
+    StartLog,
+    /// That log is read, and its pages are protected again: how many.
+    Harvest,
+    /// That log goes off.
+    StopLog,
+    /// The range's pages are forgotten: the guest sees what the slot is made of again.
+    Unmap,
+    /// The range's pages go to the guest's store: how many.
+    PageOut,
+}
+
+/// Why there was no upkeep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpkeepError {
+    /// The range begins in no slot.
+    NoSlot,
+    /// The log is on, or off, already.
+    NotNow,
+    /// The host has no frame left for it.
+    OutOfMemory,
 }
 
 /// Why guest memory could not be reached.

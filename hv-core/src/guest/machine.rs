@@ -25,6 +25,8 @@ pub struct Settings {
     pub cpus: u32,
     /// Whether H_SET_MODE may move the interrupt vectors (LPCR\[AIL\]).
     pub relocatable_vectors: bool,
+    /// Whether the guest may ask for upkeep of its own memory, to measure what it costs.
+    pub bench: bool,
     /// Whether the processor has Power ISA 3.1: a second watchpoint, and no AIL = 2.
     pub isa_3_1: bool,
     /// The longest time, in timebase ticks, that an idle guest goes without a look at the console, if the host's console does

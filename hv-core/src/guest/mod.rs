@@ -31,9 +31,9 @@ pub mod vpa;
 pub mod vty;
 pub mod xics;
 
-pub use host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, World};
+pub use host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, Upkeep, UpkeepError, World};
 pub use machine::{Flow, Machine, StopReason};
 pub use regs::{HvState, Regs};
-pub use run::{Ended, run};
+pub use run::{Ended, Runner, run};
 pub use stats::Counters;
 pub use vcpu::Vcpu;

@@ -49,21 +49,16 @@ pub fn run<W: World, H: Host, M: GuestMemory + FaultHandler>(
     vcpu: &mut Vcpu,
     counters: &mut Counters,
 ) -> Ended {
-    let desk = Desk { host, memory, machine, counters, storm: Storm::default(), begun: None };
-    let mut runner = Runner { world, vcpu, desk, next_look: 0 };
+    let mut runner = Runner::new(world, host, memory, machine, vcpu, counters);
     loop {
-        match runner.step() {
-            Flow::Resume => {}
-            Flow::Idle => runner.sleep(),
-            Flow::PowerOff => return Ended::PowerOff,
-            Flow::Reboot => return Ended::Reboot,
-            Flow::GuestPanic => return Ended::GuestPanic,
-            Flow::Stop(why) => return Ended::Stopped(why),
+        if let Some(ended) = runner.turn() {
+            return ended;
         }
     }
 }
 
-struct Runner<'a, W, H, M> {
+/// One vCPU with all that it runs on, so that somebody else can decide when it does.
+pub struct Runner<'a, W, H, M> {
     world: &'a mut W,
     vcpu: &'a mut Vcpu,
     desk: Desk<'a, H, M>,
@@ -90,7 +85,33 @@ enum Begun {
     Storage(StorageFault, Resolution),
 }
 
-impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
+impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
+    /// Runs nothing yet.
+    pub fn new(
+        world: &'a mut W,
+        host: &'a H,
+        memory: &'a M,
+        machine: &'a mut Machine,
+        vcpu: &'a mut Vcpu,
+        counters: &'a mut Counters,
+    ) -> Self {
+        let desk = Desk { host, memory, machine, counters, storm: Storm::default(), begun: None };
+        Self { world, vcpu, desk, next_look: 0 }
+    }
+
+    /// Enters the guest, and does what its exit asks for, a sleep included; how the guest ended, if it did.
+    pub fn turn(&mut self) -> Option<Ended> {
+        match self.step() {
+            Flow::Resume => {}
+            Flow::Idle => self.sleep(),
+            Flow::PowerOff => return Some(Ended::PowerOff),
+            Flow::Reboot => return Some(Ended::Reboot),
+            Flow::GuestPanic => return Some(Ended::GuestPanic),
+            Flow::Stop(why) => return Some(Ended::Stopped(why)),
+        }
+        None
+    }
+
     fn step(&mut self) -> Flow {
         let deadline = self.before_entry();
         self.desk.counters.entries += 1;

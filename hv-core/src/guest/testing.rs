@@ -1,6 +1,6 @@
 //! Stand-ins for the platform: memory that is a vector, a host that records, a world that plays a script.
 
-use super::host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, Next, Short, World};
+use super::host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, Next, Short, Upkeep, UpkeepError, World};
 use super::machine::{Machine, Settings};
 use super::vcpu::{Entry, Vcpu};
 use crate::mmu::{Resolution, StorageFault};
@@ -16,6 +16,8 @@ pub struct Ram {
     pub process_table: Cell<Option<u64>>,
     pub resolutions: RefCell<VecDeque<Resolution>>,
     pub always: Cell<Option<Resolution>>,
+    /// What was asked for, with address and length.
+    pub upkeep: RefCell<Vec<(Upkeep, u64, u64)>>,
 }
 
 impl Ram {
@@ -86,6 +88,11 @@ impl GuestMemory for Ram {
 
     fn set_process_table(&self, dw1: u64) {
         self.process_table.set(Some(dw1));
+    }
+
+    fn upkeep(&self, what: Upkeep, from: GuestReal, bytes: u64) -> Result<u64, UpkeepError> {
+        self.upkeep.borrow_mut().push((what, from.raw(), bytes));
+        Ok(bytes / 4096)
     }
 }
 
@@ -246,6 +253,7 @@ pub fn machine() -> Machine {
         memory_bytes: 1 << 20,
         cpus: 1,
         relocatable_vectors: true,
+        bench: true,
         isa_3_1: true,
         console_poll: None,
     })

@@ -126,6 +126,13 @@ impl State {
         Absent::new(kind << shift(3) | generation | (payload & PAYLOAD))
     }
 
+    /// Whether nothing is there yet.
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(absent: Absent) -> bool {
+        absent.bits() & KIND == Self::EMPTY << shift(3)
+    }
+
     /// What an absent entry says. Kinds that nobody writes read as detached, which makes the reader look again.
     #[must_use]
     #[inline]

@@ -30,7 +30,7 @@ pub(super) fn age<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut
     let mut aged = Aged::default();
     let mut group = Group::default();
     range::over(space, from, to, &mut |seen, block| {
-        if seen.place.level.leaf.is_none() || matches!(seen.entry, Entry::Table(_)) {
+        if seen.place.level.leaf.is_none() || matches!(seen.entry(), Entry::Table(_)) {
             return Visit::Down;
         }
         if !group.holds(seen, block.at) {
@@ -74,12 +74,12 @@ impl Group {
     }
 
     fn clear(&mut self, cpu: &mut Cpu, mut seen: Seen<'_>, at: GuestReal) {
-        while let Entry::Leaf(leaf) = seen.entry {
+        while let Entry::Leaf(leaf) = seen.entry() {
             if !leaf.recorded().contains(Recorded::REFERENCED) {
                 return self.note(at, false);
             }
             let aged = leaf.with_recorded(leaf.recorded() - Recorded::REFERENCED);
-            if seen.place.swap(seen.entry, Entry::Leaf(aged)).is_ok() {
+            if seen.place.swap(seen.entry(), Entry::Leaf(aged)).is_ok() {
                 cpu.stats.aged += 1;
                 self.owe(seen, at);
                 return self.note(at, true);
@@ -90,10 +90,10 @@ impl Group {
 
     /// Only pages of the guest's own rest; what shares an image costs nothing while it stands.
     fn lay_down(&mut self, cpu: &mut Cpu, seen: Seen<'_>, at: GuestReal, aged: &mut Aged) {
-        match seen.entry {
+        match seen.entry() {
             Entry::Leaf(leaf) if Made::of(leaf) != Made::Shared => {
                 // An entry that changes under us is in use.
-                if seen.place.swap(seen.entry, resting(leaf)).is_ok() {
+                if seen.place.swap(seen.entry(), resting(leaf)).is_ok() {
                     cpu.stats.aged += 1;
                     self.owe(seen, at);
                 }
@@ -136,7 +136,7 @@ impl Group {
 fn is_used<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, at: GuestReal) -> bool {
     // SAFETY: 1. Mutations are kept out by `age`'s caller, and with them every table alive.
     let seen = unsafe { space.walk(at) };
-    matches!(seen.entry, Entry::Leaf(leaf) if leaf.recorded().contains(Recorded::REFERENCED))
+    matches!(seen.entry(), Entry::Leaf(leaf) if leaf.recorded().contains(Recorded::REFERENCED))
 }
 
 pub(super) fn resting(leaf: Leaf) -> Entry {

@@ -39,7 +39,7 @@ impl Audit {
             let at = GuestReal::new(index << level.shift);
             // SAFETY: 1. The table is linked, and the mutation lock keeps it so.
             let place = unsafe { Place::in_table(&space.memory().hardware, base, level, at) };
-            self.entry(space, place.look().entry, level);
+            self.entry(space, place.look().entry(), level);
         }
     }
 

@@ -33,7 +33,7 @@ impl FrameCache {
         if self.frames.is_empty() {
             self.refill(pool);
         }
-        self.frames.pop()
+        self.frames.pop().map(Frame::known_small)
     }
 
     /// Takes a frame back.

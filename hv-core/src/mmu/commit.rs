@@ -30,6 +30,7 @@ pub(super) enum Next {
 }
 
 impl Next {
+    #[inline]
     fn over(self, old: Entry) -> Entry {
         match (self, old) {
             (Self::Exactly(entry), _) => entry,
@@ -40,9 +41,21 @@ impl Next {
 }
 
 /// Swaps what was `seen` for `next`.
-#[inline]
+#[inline(always)]
 pub(super) fn commit(seen: Seen<'_>, next: Next) -> Commit {
-    match replace_same(seen, next) {
+    match seen.place.swap(seen.entry(), next.over(seen.entry())) {
+        Ok(()) => Commit::Same,
+        Err(actual) => commit_again(seen.aside(), next, actual),
+    }
+}
+
+/// The first swap found `actual`: the same with more of R and C set, or another.
+#[cold]
+fn commit_again(seen: Seen<'_>, next: Next, actual: Entry) -> Commit {
+    if !differs_in_recorded_only(seen.entry(), actual) {
+        return lost(actual);
+    }
+    match replace_same(seen.now(actual), next) {
         Ok(_) => Commit::Same,
         Err(actual) => lost(actual),
     }
@@ -57,7 +70,7 @@ pub(super) fn begin_transit(seen: Seen<'_>, owner: usize) -> Result<Entry, Commi
 /// What was replaced, or what stands there instead.
 #[inline]
 fn replace_same(seen: Seen<'_>, next: Next) -> Result<Entry, Entry> {
-    let mut expected = seen.entry;
+    let mut expected = seen.entry();
     loop {
         match seen.place.swap(expected, next.over(expected)) {
             Ok(()) => return Ok(expected),

@@ -68,7 +68,7 @@ struct Position {
 impl<'a, H: Hardware> Log<'a, H> {
     /// The log of a slot, if it is on.
     pub fn of(memory: &'a Memory<H>, slot: &SlotView) -> Option<Self> {
-        Some(Self { memory, directory: slot.log?, base: slot.base, bytes: slot.end - slot.base })
+        Some(Self { memory, directory: slot.log()?, base: slot.base, bytes: slot.end - slot.base })
     }
 
     /// How large a directory a slot of so many bytes needs.

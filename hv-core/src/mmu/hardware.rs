@@ -84,9 +84,9 @@ pub unsafe trait Hardware: Sync {
 
     /// Whether [`flush`](Self::flush) reaches every CPU, as `tlbie` does. If not it reaches the CPU that calls; the others are made to leave the guest, and
     /// flush before they enter it again.
-    const BROADCAST: bool;
+    fn broadcasts(&self) -> bool;
 
-    /// Completes the flush before it returns: on every CPU, or on this one ([`BROADCAST`](Self::BROADCAST)).
+    /// Completes the flush before it returns: on every CPU, or on this one ([`broadcasts`](Self::broadcasts)).
     fn flush(&self, what: Flush);
 
     /// Makes CPU number `cpu` leave the guest soon if it is in one, without waiting for it. Asked only where flushes do not reach every CPU.

@@ -77,7 +77,7 @@ pub(super) fn promote<H: Hardware, D: Discipline>(
     let sum = sum(space, &candidate);
     let frame = sum.as_ref().and_then(|sum| copy.as_ref().map(Frame::at).or(sum.contiguous));
     let (Some(sum), Some(frame)) = (sum, frame) else {
-        finish_transit(candidate.entry.place, candidate.entry.entry);
+        finish_transit(candidate.entry.place, candidate.entry.entry());
         give_back(space, cpu, copy);
         return Err(PromoteError::Mixed);
     };
@@ -101,14 +101,14 @@ fn find<'a, H: Hardware, D: Discipline>(
     at: GuestReal,
 ) -> Result<Candidate<'a>, PromoteError> {
     let Found::Slot(slot) = space.slots().find(at, MAX_SLOTS) else { return Err(PromoteError::NoTable) };
-    if slot.log.is_some() {
+    if slot.log().is_some() {
         return Err(PromoteError::Logged);
     }
     let (root, top) = space.top();
     let mut above = None;
     // SAFETY: 1. The root lives as long as the space.
     let mut seen = unsafe { Place::in_table(&space.memory().hardware, root, top, at) }.look();
-    while let Entry::Table(table) = seen.entry
+    while let Entry::Table(table) = seen.entry()
         && let Some(below) = seen.place.level.below(table.bits())
     {
         above = Some((seen, table, below));
@@ -143,7 +143,7 @@ fn sum<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, candidate: &Candidat
 }
 
 fn leaf_at<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, candidate: &Candidate<'_>, index: u64) -> Option<Leaf> {
-    match entry_at(space, candidate, index).look().entry {
+    match entry_at(space, candidate, index).look().entry() {
         Entry::Leaf(leaf) if Made::of(leaf) != Made::Shared => Some(leaf),
         _ => None,
     }

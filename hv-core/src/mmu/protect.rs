@@ -30,12 +30,12 @@ pub(super) fn forbid_stores<H: Hardware, D: Discipline>(space: &Space<'_, H, D>,
 pub(super) fn forbid(cpu: &mut Cpu, place: Place<'_>, at: GuestReal, owed: &mut Owed) {
     let Some(size) = place.level.leaf else { return };
     let mut seen = place.look();
-    while let Entry::Leaf(leaf) = seen.entry
+    while let Entry::Leaf(leaf) = seen.entry()
         && leaf.rights().contains(Rights::WRITE)
     {
         let reduced = leaf.with_rights(leaf.rights() - Rights::WRITE);
         let reduced = reduced.with_recorded(leaf.recorded() - Recorded::CHANGED);
-        if place.swap(seen.entry, Entry::Leaf(reduced)).is_ok() {
+        if place.swap(seen.entry(), Entry::Leaf(reduced)).is_ok() {
             owed.page(at.align_down(size), size);
             cpu.stats.protected += 1;
             return;

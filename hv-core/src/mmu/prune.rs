@@ -52,13 +52,13 @@ fn prune_lowest<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut C
 fn mark<H: Hardware, D: Discipline>(space: &Space<'_, H, D>) -> bool {
     let mut any = false;
     range::over(space, 0, u64::MAX, &mut |seen, _| {
-        let Entry::Table(table) = seen.entry else { return Visit::Next };
+        let Entry::Table(table) = seen.entry() else { return Visit::Next };
         let Some(below) = seen.place.level.below(table.bits()) else { return Visit::Next };
         if !is_empty(space, table.base(), below) {
             return Visit::Down;
         }
         let leaving = State::Leaving(Leaving::Table { base: table.base(), bits: table.bits() });
-        any |= seen.place.swap(seen.entry, Entry::Absent(leaving.encode())).is_ok();
+        any |= seen.place.swap(seen.entry(), Entry::Absent(leaving.encode())).is_ok();
         Visit::Next
     });
     any
@@ -89,7 +89,7 @@ fn over_leaving<H: Hardware, D: Discipline>(
     each: &mut impl FnMut(Seen<'_>, HostReal, u32, &'static Level),
 ) {
     range::over(space, 0, u64::MAX, &mut |seen, _| {
-        if let Entry::Absent(absent) = seen.entry
+        if let Entry::Absent(absent) = seen.entry()
             && let State::Leaving(Leaving::Table { base, bits }) = State::decode(absent)
             && let Some(below) = seen.place.level.below(bits)
         {
@@ -104,7 +104,7 @@ fn is_empty<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, base: HostReal,
     (0..level.entries() as u64).all(|index| {
         let at = GuestReal::new(index << level.shift);
         // SAFETY: 1. The table is linked or leaving, and only the caller frees it.
-        let entry = unsafe { Place::in_table(&space.memory().hardware, base, level, at) }.look().entry;
+        let entry = unsafe { Place::in_table(&space.memory().hardware, base, level, at) }.look().entry();
         matches!(entry, Entry::Absent(absent) if matches!(State::decode(absent), State::Empty { .. }))
     })
 }

@@ -58,7 +58,7 @@ fn table<H: Hardware, D: Discipline>(
         let place = unsafe { Place::in_table(&space.memory().hardware, base, level, GuestReal::new(at)) };
         let block = Block { at: GuestReal::new(at), whole: from <= at && at + span <= to };
         if visitor(place.look(), block) == Visit::Down
-            && let Entry::Table(below) = place.look().entry
+            && let Entry::Table(below) = place.look().entry()
             && let Some(next) = level.below(below.bits())
         {
             table(space, (below.base(), next, at), (from, to), visitor);

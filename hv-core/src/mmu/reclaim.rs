@@ -30,6 +30,7 @@ use super::space::Space;
 use super::split::split_in_place;
 use super::stats::Made;
 use super::walk::Seen;
+use core::ops::Range;
 use heapless::Vec;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::Entry;
@@ -97,16 +98,29 @@ pub(super) fn take_some_out<H: Hardware, D: Discipline>(
 }
 
 /// Where reclaim goes on, and what it was good for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Hand {
     at: u64,
+    /// Its rounds go over these addresses.
+    over: Range<u64>,
     /// Pages freed since it began a round.
     freed: u64,
     /// Rounds in succession that freed next to nothing.
     poor_rounds: u32,
 }
 
+impl Default for Hand {
+    fn default() -> Self {
+        Self::over(0..u64::MAX)
+    }
+}
+
 impl Hand {
+    /// A hand that leaves everything outside of `over` alone.
+    pub(super) const fn over(over: Range<u64>) -> Self {
+        Self { at: over.start, over, freed: 0, poor_rounds: 0 }
+    }
+
     /// A round that frees less than this part of the budget was not worth it.
     const POOR: u64 = 512;
     /// One round may only put pages to the test; when those behind it find nothing either, what is there does not compress.
@@ -119,11 +133,11 @@ impl Hand {
     fn begin_round(&mut self, budget: u64) {
         self.poor_rounds = if self.freed < (budget / Self::POOR).max(1) { self.poor_rounds + 1 } else { 0 };
         self.freed = 0;
-        self.at = 0;
+        self.at = self.over.start;
     }
 }
 
-/// Moves the hand until a batch is gathered, or the last slot's end is reached, where the round ends: whether it did.
+/// Moves the hand until a batch is gathered, or the end of its range or of the last slot is reached, where the round ends: whether it did.
 fn gather<H: Hardware, D: Discipline>(
     space: &Space<'_, H, D>,
     cpu: &mut Cpu,
@@ -131,7 +145,7 @@ fn gather<H: Hardware, D: Discipline>(
     leaving: &mut Vec<Leaving, BATCH>,
 ) -> bool {
     while !leaving.is_full() {
-        let Some(at) = space.slots().next(hand.at) else { return true };
+        let Some(at) = space.slots().next(hand.at).filter(|at| *at < hand.over.end) else { return true };
         // SAFETY: 1. The mutation lock, held by the caller, keeps every table.
         let seen = unsafe { space.walk(GuestReal::new(at)) };
         let span = seen.place.level.entry_span();
@@ -162,15 +176,15 @@ fn pass<H: Hardware, D: Discipline>(
     leaving: &mut Vec<Leaving, BATCH>,
 ) -> Passed {
     let page = at.align_down(LeafSize::Size4K);
-    match seen.entry {
+    match seen.entry() {
         Entry::Leaf(leaf) if Made::of(leaf) == Made::Shared => Passed::By,
         Entry::Leaf(leaf) if !space.memory().hardware.sets_reference() => {
-            cpu.stats.aged += u64::from(seen.place.swap(seen.entry, resting(leaf)).is_ok());
+            cpu.stats.aged += u64::from(seen.place.swap(seen.entry(), resting(leaf)).is_ok());
             Passed::By
         }
         Entry::Leaf(leaf) if leaf.recorded().contains(Recorded::REFERENCED) => {
             let aged = leaf.with_recorded(leaf.recorded() - Recorded::REFERENCED);
-            cpu.stats.aged += u64::from(seen.place.swap(seen.entry, Entry::Leaf(aged)).is_ok());
+            cpu.stats.aged += u64::from(seen.place.swap(seen.entry(), Entry::Leaf(aged)).is_ok());
             Passed::By
         }
         Entry::Leaf(leaf) => {
@@ -208,7 +222,7 @@ fn take_or_split<H: Hardware, D: Discipline>(
 /// Puts a page in transit.
 fn take(cpu: &mut Cpu, seen: Seen<'_>, page: Leaving, leaving: &mut Vec<Leaving, BATCH>) {
     let transit = State::Transit { owner: cpu.id() as u32, generation: 0 };
-    if seen.place.swap(seen.entry, Entry::Absent(transit.encode())).is_ok() {
+    if seen.place.swap(seen.entry(), Entry::Absent(transit.encode())).is_ok() {
         let _there_is_room = leaving.push(page);
     }
 }

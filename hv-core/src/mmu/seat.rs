@@ -2,7 +2,7 @@
 
 use super::cache::FrameCache;
 use super::discipline::Discipline;
-use super::fault::{Request, permits, resolve};
+use super::fault::{Request, permits, resolve, resolve_own};
 use super::hardware::{Flush, Hardware};
 use super::ledger::Purse;
 use super::pins::{MAX_CPUS, Pins};
@@ -53,6 +53,13 @@ impl Cpu {
             frames: FrameCache::new(),
             stats: Stats::default(),
         })
+    }
+
+    /// The same CPU, each of whose faults makes its own page and no other: for measuring what one page costs.
+    #[must_use]
+    pub const fn one_page_a_fault(mut self) -> Self {
+        self.stream = Stream::ONE_PAGE;
+        self
     }
 
     /// Its number.
@@ -123,7 +130,7 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     /// ```
     #[inline]
     pub fn enter(&self) {
-        if !H::BROADCAST && self.space.residency().enter(self.cpu.borrow().id()) {
+        if !self.space.memory().hardware.broadcasts() && self.space.residency().enter(self.cpu.borrow().id()) {
             self.space.memory().hardware.flush(Flush::Partition { lpid: self.space.lpid() });
         }
     }
@@ -131,7 +138,7 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     /// To be called right after it left the guest.
     #[inline]
     pub fn leave_guest(&self) {
-        if !H::BROADCAST {
+        if !self.space.memory().hardware.broadcasts() {
             self.space.residency().leave(self.cpu.borrow().id());
         }
     }
@@ -289,7 +296,7 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
                     return Ok(());
                 }
             }
-            match resolve(self.space, self.desk, &mut cpu, Request { at, access, own: true }) {
+            match resolve_own(self.space, self.desk, &mut cpu, at, access) {
                 Resolution::Resume => {}
                 Resolution::Wait(_) => relax(),
                 Resolution::Reflect(Reflect::ReadOnly) => return Err(AccessError::ReadOnly),
@@ -306,7 +313,7 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
         let Found::Slot(_) = self.space.slots().find(at, hint) else { return None };
         // SAFETY: 1. The caller is pinned, and the slot was stable after that.
         let seen = unsafe { self.space.walk(at) };
-        match (seen.entry, seen.place.level.leaf) {
+        match (seen.entry(), seen.place.level.leaf) {
             (Entry::Leaf(leaf), Some(size)) if permits(leaf, access) => leaf.frame().checked_add(at.offset_in(size)),
             _ => None,
         }

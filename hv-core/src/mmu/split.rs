@@ -113,7 +113,7 @@ pub(super) fn split_in_place<H: Hardware, D: Discipline>(
     }
     loop {
         let seen = place.look();
-        let resting = match seen.entry {
+        let resting = match seen.entry() {
             Entry::Leaf(_) => None,
             Entry::Absent(absent) => match State::decode(absent) {
                 State::Resting { frame, copied } => Some((frame, copied)),
@@ -155,7 +155,7 @@ fn split_resting<H: Hardware, D: Discipline>(
         Entry::Absent(State::Resting { frame, copied }.encode())
     });
     let linked = Entry::Table(Table::new(table.at(), below.bits));
-    if let Err(now) = seen.place.swap(seen.entry, linked) {
+    if let Err(now) = seen.place.swap(seen.entry(), linked) {
         space.put_table(cpu, table);
         return Split::Lost(Commit::NotSame(now));
     }

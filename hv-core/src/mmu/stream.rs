@@ -11,18 +11,35 @@ use ppc64_arch::addr::{GuestReal, LeafSize};
 const LONGEST: u32 = 8;
 
 /// Where one CPU's faults seem to be going.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stream {
     next: u64,
     ahead: u32,
+    /// The most that is made ahead; 0 where a fault is to make its own page and no other.
+    longest: u32,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self { next: 0, ahead: 0, longest: LONGEST }
+    }
 }
 
 impl Stream {
+    /// No fault makes more than its own page.
+    pub(super) const ONE_PAGE: Self = Self { next: 0, ahead: 0, longest: 0 };
+
+    /// Whether a fault may make more than its own page.
+    #[inline]
+    pub(super) const fn goes_ahead(&self) -> bool {
+        self.longest != 0
+    }
+
     /// A page at `at` was made: how many behind it to make as well.
     #[inline]
     pub(super) fn ahead(&mut self, at: GuestReal) -> u32 {
         let page = at.align_down(LeafSize::Size4K).raw();
-        self.ahead = if page == self.next { (self.ahead * 2).clamp(1, LONGEST) } else { 0 };
+        self.ahead = if page == self.next { (self.ahead * 2).max(1).min(self.longest) } else { 0 };
         self.next = page.wrapping_add(LeafSize::Size4K.bytes());
         self.ahead
     }
@@ -60,6 +77,13 @@ mod tests {
         let mut stream = Stream::default();
         let pages = [9u64, 3, 5, 4, 8, 7, 6, 20, 40];
         assert!(pages.iter().all(|page| stream.ahead(GuestReal::new(page * 0x1000)) == 0));
+    }
+
+    #[test]
+    fn where_a_fault_makes_one_page_no_walk_makes_more() {
+        let mut stream = Stream::ONE_PAGE;
+        assert_eq!(walk(&mut stream, 0x10_0000, 5), 0x10_5000);
+        assert!(!stream.goes_ahead() && Stream::default().goes_ahead());
     }
 
     #[test]

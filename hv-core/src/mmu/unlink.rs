@@ -55,7 +55,7 @@ fn is_unit(seen: Seen<'_>, block: Block) -> bool {
 }
 
 fn leave(seen: Seen<'_>, block: Block, owed: &mut Owed) {
-    let Some(leaving) = Leaving::from(seen.entry) else { return };
+    let Some(leaving) = Leaving::from(seen.entry()) else { return };
     // R and C that hardware sets until the flush go with the page.
     let _was = seen.place.replace(Entry::Absent(State::Leaving(leaving).encode()));
     match (leaving, seen.place.level.leaf) {
@@ -79,10 +79,10 @@ impl Flushed {
             if !is_unit(seen, block) {
                 return Visit::Down;
             }
-            if let Entry::Absent(absent) = seen.entry
+            if let Entry::Absent(absent) = seen.entry()
                 && !matches!(State::decode(absent), State::Empty { .. })
             {
-                free_entry(space, cpu, seen.entry, seen.place.level);
+                free_entry(space, cpu, seen.entry(), seen.place.level);
                 let _was = seen.place.replace(Entry::Absent(State::Empty { generation }.encode()));
             }
             Visit::Next

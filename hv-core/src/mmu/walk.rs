@@ -4,8 +4,10 @@
 //! [`super::commit`], which compares.
 
 use super::hardware::Hardware;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, entry};
+use core::ptr;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
+use ppc64_arch::radix::geometry::{GIGABYTES, PAGES_4K, REGIONS, ROOT};
 use ppc64_arch::radix::{Entry, Level};
 
 /// An entry in a table: where it is, and at which level.
@@ -43,8 +45,16 @@ impl<'a> Place<'a> {
     /// What stands there now.
     #[inline]
     pub fn look(self) -> Seen<'a> {
-        // Acquire: pairs with the release of whoever linked a table here, whose zeroed entries we read next.
-        Seen { place: self, entry: Entry::decode(u64::from_be(self.cell.load(Ordering::Acquire))) }
+        let seen = self.look_through();
+        entry::acquire();
+        seen
+    }
+
+    /// The same for whoever goes on to the table behind it: ordered before what is read there, and before nothing else.
+    #[inline]
+    fn look_through(self) -> Seen<'a> {
+        // Pairs with the release of whoever linked a table here, whose zeroed entries we read next.
+        Seen { place: self, raw: entry::follow(self.cell) }
     }
 
     /// Swaps `from` for `to`, or tells what stands there instead.
@@ -52,7 +62,7 @@ impl<'a> Place<'a> {
     pub(super) fn swap(self, from: Entry, to: Entry) -> Result<(), Entry> {
         // Release: the frame's or table's contents before the entry. Acquire on failure: we go on with what the other one published.
         self.cell
-            .compare_exchange(from.encode().to_be(), to.encode().to_be(), Ordering::Release, Ordering::Acquire)
+            .compare_exchange(in_memory(from), in_memory(to), Ordering::Release, Ordering::Acquire)
             .map(|_| ())
             .map_err(|raw| Entry::decode(u64::from_be(raw)))
     }
@@ -60,14 +70,20 @@ impl<'a> Place<'a> {
     /// Writes an entry of a table that is not linked yet: whoever links it publishes what was written.
     #[inline]
     pub(super) fn write_unlinked(self, entry: Entry) {
-        self.cell.store(entry.encode().to_be(), Ordering::Relaxed);
+        self.cell.store(in_memory(entry), Ordering::Relaxed);
     }
 
     /// Puts `to` there whatever stood there, and tells what it was. For entries that nobody else changes: those in transit, and those that a mutation has to itself.
     #[inline]
     pub(super) fn replace(self, to: Entry) -> Entry {
-        Entry::decode(u64::from_be(self.cell.swap(to.encode().to_be(), Ordering::AcqRel)))
+        Entry::decode(u64::from_be(self.cell.swap(in_memory(to), Ordering::AcqRel)))
     }
+}
+
+/// An entry as it stands in memory.
+#[inline]
+fn in_memory(entry: Entry) -> u64 {
+    entry::in_memory(entry.encode())
 }
 
 /// The entries of a table.
@@ -109,23 +125,97 @@ impl<'a> Siblings<'a> {
 pub struct Seen<'a> {
     /// Where.
     pub place: Place<'a>,
-    /// What.
-    pub entry: Entry,
+    /// What: the doubleword, native order.
+    raw: u64,
+}
+
+impl<'a> Seen<'a> {
+    /// What was there.
+    #[must_use]
+    #[inline(always)]
+    pub const fn entry(&self) -> Entry {
+        Entry::decode(self.raw)
+    }
+
+    /// The same place, if this is what was found there later.
+    pub(super) const fn now(self, entry: Entry) -> Self {
+        Self { raw: entry.encode(), ..self }
+    }
+
+    /// A copy of its own for a function that stands aside: what is handed over by memory is written there only where it is.
+    #[inline(always)]
+    pub(super) const fn aside(&self) -> Self {
+        Self { place: Place { cell: self.place.cell, table: self.place.table, level: self.place.level }, raw: self.raw }
+    }
 }
 
 /// Walks from the root (a table of `level` at `root`) to the entry for `at`: a leaf, an absent entry, or a table entry of a size that no level has, which nobody wrote.
 ///
 /// # Safety
 /// `root` is a live tree, and a pin that began before keeps every table of it alive for `'a`.
-#[inline]
 pub unsafe fn walk<'a, H: Hardware>(hardware: &'a H, root: HostReal, level: &'static Level, at: GuestReal) -> Seen<'a> {
-    // SAFETY: 1. The caller vouches for the root.
-    let mut seen = unsafe { Place::in_table(hardware, root, level, at) }.look();
-    while let Entry::Table(table) = seen.entry
+    // SAFETY: 1. The caller's duties are the same.
+    unsafe { walk_here(hardware, root, level, at) }
+}
+
+/// The same as part of its caller: for the fault path, where what a call hands over by memory costs as much as a level.
+///
+/// # Safety
+/// As for [`walk`].
+#[inline(always)]
+pub(super) unsafe fn walk_here<'a, H: Hardware>(
+    hardware: &'a H,
+    root: HostReal,
+    level: &'static Level,
+    at: GuestReal,
+) -> Seen<'a> {
+    // SAFETY: 1. The caller vouches for the root, and for the pin.
+    let mut seen = unsafe {
+        if ptr::eq(level, &raw const ROOT) {
+            walk_usual(hardware, root, at)
+        } else {
+            Place::in_table(hardware, root, level, at).look_through()
+        }
+    };
+    if let Entry::Table(_) = seen.entry() {
+        // SAFETY: 1. The caller vouches for the pin.
+        seen = unsafe { walk_on(hardware, seen.aside(), at) }.aside();
+    }
+    entry::acquire();
+    seen
+}
+
+/// Walks on through tables of any level.
+///
+/// # Safety
+/// As for [`walk`].
+#[cold]
+unsafe fn walk_on<'a, H: Hardware>(hardware: &'a H, mut seen: Seen<'a>, at: GuestReal) -> Seen<'a> {
+    while let Entry::Table(table) = seen.entry()
         && let Some(below) = seen.place.level.below(table.bits())
     {
         // SAFETY: 1. A table entry that is linked points at a live table of its size. 2. The pin keeps it.
-        seen = unsafe { Place::in_table(hardware, table.base(), below, at) }.look();
+        seen = unsafe { Place::in_table(hardware, table.base(), below, at) }.look_through();
+    }
+    seen
+}
+
+/// Walks as far as the tables are those of a 13/9/9/9 tree, which nearly all are: the compiler knows these levels, so each costs some ten instructions.
+///
+/// # Safety
+/// As for [`walk`].
+#[inline(always)]
+unsafe fn walk_usual<'a, H: Hardware>(hardware: &'a H, root: HostReal, at: GuestReal) -> Seen<'a> {
+    // SAFETY: 1. The caller vouches for the root.
+    let mut seen = unsafe { Place::in_table(hardware, root, &ROOT, at) }.look_through();
+    for below in [&GIGABYTES, &REGIONS, &PAGES_4K] {
+        match seen.entry() {
+            Entry::Table(table) if table.bits() == below.bits => {
+                // SAFETY: 1. and 2. as in `walk`.
+                seen = unsafe { Place::in_table(hardware, table.base(), below, at) }.look_through();
+            }
+            _ => break,
+        }
     }
     seen
 }

@@ -65,6 +65,10 @@ pub const H_RTAS: u64 = 0xf000;
 /// bytes, r7: elements, r8: 0 copies, 1 inverts.
 pub const H_LOGICAL_MEMOP: u64 = 0xf001;
 
+/// Upkeep of the caller's memory, for measuring; only where the hypervisor's command line allows it. Private. The function is the number less this one.
+/// r4: guest real address, r5: bytes, both multiples of 4096. Result r4: pages. See [`upkeep`].
+pub const H_UPKEEP: u64 = 0xf200;
+
 /// Nested v1: where the partition table stands. r4: PTCR.
 pub const H_SET_PARTITION_TABLE: u64 = 0xf800;
 /// Nested v1: runs a vCPU. r4: `hv_guest_state`, r5: `pt_regs`, both guest real. r3 afterwards: the vector, or an error.
@@ -123,6 +127,20 @@ pub mod proc_tbl {
     pub const MODIFY: u64 = 0x10;
     /// All of them.
     pub const ALL: u64 = 0x1f;
+}
+
+/// Functions of [`H_UPKEEP`], added to its number.
+pub mod upkeep {
+    /// Switches the dirty log of the slot that the range begins in on.
+    pub const START_LOG: u64 = 0;
+    /// Reads it, and protects its pages again.
+    pub const HARVEST: u64 = 1;
+    /// Switches it off.
+    pub const STOP_LOG: u64 = 2;
+    /// Forgets the range's pages.
+    pub const UNMAP: u64 = 3;
+    /// Takes the range's pages out to the guest's store.
+    pub const PAGE_OUT: u64 = 4;
 }
 
 /// Flags of [`H_PAGE_INIT`], as the manual numbers them.

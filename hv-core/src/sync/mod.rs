@@ -7,6 +7,7 @@
 //! | `--cfg shuttle` | shuttle's (`model`) | long runs, in random orders |
 //! | `--cfg samewise_lines` | core's and spin's, each write reported (`lines`) | cache lines that CPUs write in turns |
 
+pub mod entry;
 #[cfg(samewise_lines)]
 pub mod lines;
 #[cfg(any(loom, shuttle))]

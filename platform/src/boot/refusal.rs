@@ -115,8 +115,9 @@ fn command_line(f: &mut fmt::Formatter<'_>, why: &CmdlineError<'_>) -> fmt::Resu
                 "{word}: there are samewise.self-test=on, samewise.expect-cpus=NUMBER and samewise.inject=timebase|memory"
             )
         }
+        CmdlineError::BadSwitch(word) => write!(f, "{word}: give on or off"),
         CmdlineError::UnknownWord(word) => {
-            write!(f, "{word}: not an option; there are samewise.memory= and samewise.granule=")
+            write!(f, "{word}: not an option; there are samewise.memory=, budget=, granule=, ahead= and bench=")
         }
     }
 }

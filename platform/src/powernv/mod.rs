@@ -9,12 +9,14 @@
 //! | [`vectors`] | where interrupts arrive, and which of them are a guest's exits |
 //! | [`switch`] | into the guest and back, and the short way |
 //! | [`world`] | the registers around that |
+//! | [`own`] | our own translation |
 //! | [`translations`] | the partition table and `tlbie` |
 //!
-//! The hypervisor runs with translation off. Its addresses are real addresses in any case, see ARCHITECTURE.md.
+//! Addresses of the hypervisor are real addresses, with translation on or off ([`own`]).
 
 pub mod cpus;
 pub mod opal;
+pub mod own;
 pub mod selftest;
 pub mod switch;
 pub mod translations;
@@ -27,9 +29,9 @@ use crate::boot::fdt::Machine;
 use crate::boot::refusal::Refusal;
 use crate::hardware;
 use crate::host::Around;
+use crate::modes::radix_guest;
 use crate::partitions;
 use crate::terminal::Terminal;
-use core::marker::PhantomData;
 use hv_core::guest::cmdline::SelfTest;
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
@@ -39,7 +41,6 @@ use ppc64_arch::spr::hypervisor;
 pub enum PowerNv {}
 
 impl Platform for PowerNv {
-    type Hardware = hardware::Machine<translations::Tlbie>;
     type World = world::Bare;
 
     fn init(machine: &Machine) -> Result<(), Refusal> {
@@ -49,6 +50,9 @@ impl Platform for PowerNv {
         translations::init(Errata::of(machine.pvr, machine.emulated));
         vectors::install();
         load_shared_registers();
+        // SAFETY: 1. our own translation is radix, and by process table, as a guest's; no partition's entry is written yet.
+        unsafe { hypervisor::set_lpcr(radix_guest(machine.decrementer_bits > 32)) }
+        own::init(machine)?;
         Ok(())
     }
 
@@ -56,8 +60,8 @@ impl Platform for PowerNv {
         selftest::run(machine, wanted)
     }
 
-    fn hardware() -> Self::Hardware {
-        hardware::Machine(PhantomData)
+    fn hardware() -> hardware::Machine {
+        hardware::Machine(&translations::Tlbie)
     }
 
     fn host(machine: &Machine, terminal: Terminal) -> Around {

@@ -143,6 +143,10 @@ const PPR: usize = offset_of!(Regs, softe);
 const _: () = assert!(size_of::<Regs>() <= size_of::<Area>());
 const _: () = assert!(Next::Resume as u64 == 0 && Next::Whole as u64 == 3);
 
+#[allow(
+    improper_ctypes,
+    reason = "the assembly looks at registers and platform words only, whose places are asserted above"
+)]
 unsafe extern "C" {
     /// # Safety
     /// As for [`run`].

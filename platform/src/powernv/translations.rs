@@ -18,17 +18,21 @@ pub fn init(errata: Errata) {
 
 /// The hardware's way with translations.
 #[derive(Debug)]
-pub enum Tlbie {}
+pub struct Tlbie;
 
 impl Translations for Tlbie {
-    const BROADCAST: bool = true;
+    fn broadcasts(&self) -> bool {
+        true
+    }
 
-    fn flush(what: Flush) {
+    fn flush(&self, what: Flush) {
         let errata = ERRATA.get().copied().unwrap_or_default();
         // Entries as they are now before what looks them up after the flush.
         ptesync();
         match what {
-            Flush::Range { lpid, .. } if errata.tlbie_page_by_effective_address => drop_all(Operands::translations(lpid)),
+            Flush::Range { lpid, .. } if errata.tlbie_page_by_effective_address => {
+                drop_all(Operands::translations(lpid))
+            }
             Flush::Range { lpid, from, to, size } => {
                 let step = crate::memory::index(size.bytes());
                 for at in (from.raw()..to.raw()).step_by(step) {
@@ -40,13 +44,13 @@ impl Translations for Tlbie {
         complete(errata, what);
     }
 
-    fn kick(_cpu: usize) {
+    fn kick(&self, _cpu: usize) {
         // Flushes reach every CPU: nobody has to leave the guest for one.
     }
 
-    fn set_partition(lpid: u32, scoped: u64, process: u64) {
+    fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
         if partitions::write(lpid, scoped, process) {
-            Self::flush(Flush::Partition { lpid });
+            self.flush(Flush::Partition { lpid });
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! With OPAL it is reached by OPAL's calls, a byte each; without, by cache-inhibited accesses to where QEMU's chip has the bus, which are allowed in real mode only.
 
-use super::opal;
+use super::{opal, own};
 use crate::boot::fdt::Machine;
 use core::arch::asm;
 
@@ -67,18 +67,24 @@ impl Uart {
         if opal::is_there() {
             return opal::lpc_read(self.port + register);
         }
-        let value: u64;
-        // SAFETY: 1. hypervisor real mode, where lbzcix is allowed; 2. the address is a device's, whose registers change no memory.
-        unsafe { asm!("lbzcix {}, 0, {}", out(reg) value, in(reg) self.address(register), options(nostack)) }
-        value.to_le_bytes()[0]
+        own::in_real_mode(|| {
+            let value: u64;
+            // SAFETY: 1. hypervisor real mode, where lbzcix is allowed; 2. the address is a device's, whose registers change no memory.
+            unsafe { asm!("lbzcix {}, 0, {}", out(reg) value, in(reg) self.address(register), options(nostack)) }
+            value.to_le_bytes()[0]
+        })
     }
 
     fn store(self, register: u32, byte: u8) {
         if opal::is_there() {
             return opal::lpc_write(self.port + register, byte);
         }
-        // SAFETY: 1. and 2. as above.
-        unsafe { asm!("stbcix {}, 0, {}", in(reg) u64::from(byte), in(reg) self.address(register), options(nostack)) }
+        own::in_real_mode(|| {
+            // SAFETY: 1. and 2. as above.
+            unsafe {
+                asm!("stbcix {}, 0, {}", in(reg) u64::from(byte), in(reg) self.address(register), options(nostack))
+            }
+        });
     }
 
     const fn address(self, register: u32) -> u64 {

@@ -6,14 +6,16 @@
 //! | SRR0, SRR1, SPRG0 to SPRG3 | in the vCPU after a stay; in the CPU on the short way. Firmware and reports of ours use them |
 //! | LPCR, DAWRs, CIABR | in the vCPU, and loaded when they change: only the hypervisor writes them |
 //! | DEC | in the CPU, known as the time at which it expires |
-//! | all others | in the CPU: nothing of ours uses them |
+//! | all others | in the CPU: nothing of ours uses them. Exchanged when another vCPU is to run here ([`crate::owner`]) |
 
 use super::opal;
+use super::own::{self, Aside};
 use super::switch::{self, Left};
 use crate::below::GuestWorld;
 use crate::decrementer::{Decrementer, low_word};
 use crate::exits;
 use crate::modes::{facilities, field, radix_guest};
+use crate::owner::{Key, Owner};
 use hv_core::guest::host::Short;
 use hv_core::guest::{Exit, Vcpu, World};
 use ppc64_arch::cpu;
@@ -34,8 +36,9 @@ pub struct Bare {
     /// LPCR bits of every guest here.
     lpcr: u64,
     decrementer: Decrementer,
-    /// The partition that this CPU translates for.
-    lpid: Option<u32>,
+    owner: Owner,
+    /// The guest's registers that our own translation is in place of.
+    aside: Option<Aside>,
     /// Whether this CPU looks after the log.
     keeps_log: bool,
 }
@@ -46,7 +49,8 @@ impl Bare {
     pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
         let decrementer = Decrementer::new(decrementer_bits);
         let lpcr = radix_guest(decrementer.is_large()) | WAKES;
-        Self { facilities: facilities(cpu), lpcr, decrementer, lpid: None, keeps_log: true }
+        let owner = Owner::new(cpu.is_v31(), true);
+        Self { facilities: facilities(cpu), lpcr, decrementer, owner, aside: own::on(), keeps_log: true }
     }
 
     /// The same on a further CPU, which leaves the log alone: its critical section knows one CPU.
@@ -60,6 +64,7 @@ impl Bare {
         // The guest must never run as a hypervisor, and always take machine checks; causes are no part of an MSR.
         let msr = Srr1::from_bits_retain(vcpu.regs.msr).msr();
         vcpu.regs.msr = (msr.difference(Msr::HV) | Msr::ME).bits();
+        self.take_cpu(vcpu);
         if core::mem::take(&mut vcpu.load_dar) {
             live::DAR.set(vcpu.regs.dar);
             live::DSISR.set(vcpu.regs.dsisr);
@@ -71,7 +76,6 @@ impl Bare {
         if vcpu.modes_changed {
             load_modes(vcpu);
         }
-        self.take_cpu(vcpu.hv.lpid);
         self.decrementer.ensure(vcpu.dec_expiry);
         load_software_registers(vcpu);
         let stay = deadline.saturating_sub(cpu::timebase()).min(LONGEST_STAY);
@@ -79,18 +83,19 @@ impl Bare {
         unsafe { hypervisor::set_hdec(stay) }
     }
 
-    /// Loads what stays the same for as long as a guest has this CPU.
-    fn take_cpu(&mut self, lpid: u32) {
-        if self.lpid == Some(lpid) {
-            return;
+    /// Loads what stays the same for as long as one vCPU has this CPU.
+    fn take_cpu(&mut self, vcpu: &mut Vcpu) {
+        let key = Key { lpid: vcpu.hv.lpid, vcpu: vcpu.id };
+        // SAFETY: 1. the hypervisor may use everything, and runs with translation off and interrupts disabled.
+        if unsafe { self.owner.take(key) } {
+            vcpu.modes_changed = true;
+            // SAFETY: 1. the partition's tables translate to its own memory only; 2. facilities are a guest's own registers.
+            unsafe {
+                hypervisor::set_lpidr(u64::from(vcpu.hv.lpid));
+                hypervisor::set_hfscr(self.facilities);
+            }
+            cpu::isync();
         }
-        self.lpid = Some(lpid);
-        // SAFETY: 1. the partition's tables translate to its own memory only; 2. facilities are a guest's own registers.
-        unsafe {
-            hypervisor::set_lpidr(u64::from(lpid));
-            hypervisor::set_hfscr(self.facilities);
-        }
-        cpu::isync();
     }
 }
 
@@ -148,26 +153,21 @@ fn store_cause(vcpu: &mut Vcpu, vector: u64) {
 }
 
 impl GuestWorld for Bare {
-    /// As far as these registers decide how a new kernel's first instructions run.
-    fn renew(&mut self) {
-        live::AMR.set(0);
-        live::IAMR.set(0);
-        live::DSCR.set(0);
-        live::FSCR.set(0);
-        live::TAR.set(0);
-        live::VRSAVE.set(0);
+    fn renew(&mut self, lpid: u32) {
+        self.owner.forget(lpid);
         self.decrementer.forget();
-        self.lpid = None;
     }
 }
 
 impl World for Bare {
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit {
+        own::off(self.aside.take());
         self.prepare(vcpu, deadline);
         // SAFETY: 1. `prepare` loaded the guest's LPCR, LPIDR, HFSCR and HDEC, and mended its MSR; 2. the tables are the mmu half's to keep right.
         let left = unsafe { switch::run(vcpu, short) };
         store_software_registers(vcpu);
         vcpu.dec_expiry = self.decrementer.expiry();
+        self.aside = own::on();
         match left {
             Left::Begun => Exit::Begun,
             Left::Vector(vector) => self.decode(vcpu, vector),
@@ -203,7 +203,9 @@ impl Bare {
                 maintain(self.keeps_log);
                 return Exit::External;
             }
-            vector::HFU => self.lpid = None,
+            // Its cause stands in it.
+            // SAFETY: 1. facilities are a guest's own registers.
+            vector::HFU => unsafe { hypervisor::set_hfscr(self.facilities) },
             vector::HDEC if self.keeps_log => exits::upkeep(),
             _ => {}
         }

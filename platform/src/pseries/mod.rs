@@ -13,7 +13,6 @@ use crate::boot::refusal::Refusal;
 use crate::hardware;
 use crate::host::Around;
 use crate::terminal::Terminal;
-use core::marker::PhantomData;
 use hv_core::guest::cmdline::SelfTest;
 use ppc64_arch::cpu::{Hcall, hcall};
 use ppc64_arch::pvr::Cpu;
@@ -22,7 +21,6 @@ use ppc64_arch::pvr::Cpu;
 pub enum Pseries {}
 
 impl Platform for Pseries {
-    type Hardware = hardware::Machine<nested::ByL0>;
     type World = world::Nested;
     fn init(_: &Machine) -> Result<(), Refusal> {
         Ok(nested::init()?)
@@ -32,8 +30,8 @@ impl Platform for Pseries {
         Err(Refusal::NoSelfTest)
     }
 
-    fn hardware() -> Self::Hardware {
-        hardware::Machine(PhantomData)
+    fn hardware() -> hardware::Machine {
+        hardware::Machine(&nested::ByL0)
     }
 
     fn host(machine: &Machine, terminal: Terminal) -> Around {

@@ -11,9 +11,9 @@
 //! uses them. What guarantees it:
 //!
 //! * this crate is compiled without floating point and vector instructions, and a test disassembles the binary for them;
-//! * nothing here writes any of these registers but DAR and DSISR (for an interrupt that we raise in the guest) and DEC (lent for a sleep, and given back);
+//! * nothing here writes any of these registers but DAR and DSISR (for an interrupt that we raise in the guest), all of them for an exchange of vCPUs, and DEC (lent for a sleep, and given back);
 //! * the hypervisor runs with translation off, so it takes no storage interrupt that would set DAR; its own interrupts in a sleep do not;
-//! * one guest CPU runs on a CPU of ours. With several, these registers have to be exchanged at a switch.
+//! * when another vCPU is to run on this CPU, they are exchanged ([`crate::owner`]).
 
 use super::{H_SUCCESS, call, number};
 use crate::hardware::Translations;
@@ -63,21 +63,23 @@ pub fn init() -> Result<(), NestedError> {
 
 /// The L0's way with translations.
 #[derive(Debug)]
-pub enum ByL0 {}
+pub struct ByL0;
 
 impl Translations for ByL0 {
-    // The L0 answers success and reaches nobody else (QEMU), or everybody (KVM): the weaker one is assumed.
-    const BROADCAST: bool = false;
+    fn broadcasts(&self) -> bool {
+        // The L0 answers success and reaches nobody else (QEMU), or everybody (KVM): the weaker one is assumed.
+        false
+    }
 
-    fn flush(what: Flush) {
+    fn flush(&self, what: Flush) {
         flush(what);
     }
 
-    fn kick(_cpu: usize) {
+    fn kick(&self, _cpu: usize) {
         // Every other CPU of the machine sleeps in its firmware: none is ever in the guest.
     }
 
-    fn set_partition(lpid: u32, scoped: u64, process: u64) {
+    fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
         if partitions::write(lpid, scoped, process) {
             flush(Flush::Partition { lpid });
         }

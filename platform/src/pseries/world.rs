@@ -5,6 +5,7 @@ use crate::below::GuestWorld;
 use crate::decrementer::Decrementer;
 use crate::exits;
 use crate::modes::{facilities, field, radix_guest};
+use crate::owner::{Key, Owner};
 use hv_core::guest::host::Short;
 use hv_core::guest::{Exit, Vcpu, World};
 use ppc64_arch::cpu;
@@ -20,6 +21,7 @@ pub struct Nested {
     /// LPCR bits of every guest here.
     lpcr: u64,
     decrementer: Decrementer,
+    owner: Owner,
 }
 
 impl Nested {
@@ -29,7 +31,7 @@ impl Nested {
         let decrementer = Decrementer::new(decrementer_bits);
         // HVICE: the L0 promotes our external interrupts to hypervisor virtualization ones.
         let lpcr = radix_guest(decrementer.is_large()) | field(LPCR::HVICE::SET);
-        Self { facilities: facilities(cpu), lpcr, decrementer }
+        Self { facilities: facilities(cpu), lpcr, decrementer, owner: Owner::new(cpu.is_v31(), false) }
     }
 
     /// Writes what the CPU has to hold before the guest runs.
@@ -42,6 +44,8 @@ impl Nested {
         vcpu.modes_changed = false;
         vcpu.hv.hfscr = self.facilities;
         vcpu.hv.hdec_expiry = deadline;
+        // SAFETY: 1. the L0 lets us use what a guest may use; 2. translation is off, and interrupts are disabled.
+        unsafe { self.owner.take(Key { lpid: vcpu.hv.lpid, vcpu: vcpu.id }) };
         if core::mem::take(&mut vcpu.load_dar) {
             live::DAR.set(vcpu.regs.dar);
             live::DSISR.set(vcpu.regs.dsisr);
@@ -51,15 +55,8 @@ impl Nested {
 }
 
 impl GuestWorld for Nested {
-    /// Clears what a guest before this one may have left in registers that entering does not load, as far as they decide how a new
-    /// kernel's first instructions run.
-    fn renew(&mut self) {
-        live::AMR.set(0);
-        live::IAMR.set(0);
-        live::DSCR.set(0);
-        live::FSCR.set(0);
-        live::TAR.set(0);
-        live::VRSAVE.set(0);
+    fn renew(&mut self, lpid: u32) {
+        self.owner.forget(lpid);
         self.decrementer.forget();
     }
 }

@@ -2,14 +2,18 @@
 
 mod barrier;
 mod cache;
+mod extended;
 mod hcall;
 mod misc;
+mod order;
 mod stop;
 mod tlb;
 
 pub use barrier::{hwsync, isync, lwsync, ptesync};
 pub use cache::{CACHE_LINE, copy, sync_instructions, zero};
+pub use extended::{Extended, Facilities, Monitor, OnlyV30, SinceV31};
 pub use hcall::{Hcall, hcall};
+pub use misc::{darn, medium_priority, timebase, very_low_priority};
+pub use order::{load_big_endian, swap_bytes};
 pub use stop::stop;
 pub use tlb::{tlb_complete, tlbie};
-pub use misc::{darn, medium_priority, timebase, very_low_priority};

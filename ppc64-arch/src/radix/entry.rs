@@ -139,6 +139,14 @@ impl Leaf {
         Attribute::from_raw(self.0)
     }
 
+    /// Whether it allows all of `rights`, and has all of `recorded` set.
+    #[must_use]
+    #[inline]
+    pub const fn has(self, rights: Rights, recorded: Recorded) -> bool {
+        let wanted = rights.bits() | recorded.bits();
+        self.0 & wanted == wanted
+    }
+
     /// The same leaf with these rights instead.
     #[must_use]
     #[inline]

@@ -5,6 +5,7 @@
 
 pub mod entry;
 pub mod geometry;
+pub mod identity;
 pub mod pate;
 
 pub use entry::{Absent, Entry, Leaf, Rights, Table};

@@ -33,8 +33,6 @@ registers! {
     lpcr, set_lpcr, LPCR;
     /// Logical Partition Identification Register.
     lpidr, set_lpidr, LPIDR;
-    /// Process Identification Register.
-    pidr, set_pidr, PIDR;
     /// Partition Table Control Register.
     ptcr, set_ptcr, PTCR;
     /// Hypervisor Facility Status and Control Register.

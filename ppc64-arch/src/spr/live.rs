@@ -19,7 +19,7 @@ pub struct ReadWrite<const N: u32, R: RegisterLongName = ()>(PhantomData<R>);
 
 /// `mfspr`.
 #[inline]
-pub(super) fn read<const N: u32>() -> u64 {
+pub(crate) fn read<const N: u32>() -> u64 {
     let value: u64;
     // SAFETY: 1. mfspr of the registers of this module has no effect on memory; 2. `N` is one of `number`, all of which are
     // readable in privileged state, so no program interrupt is taken.
@@ -32,7 +32,7 @@ pub(super) fn read<const N: u32>() -> u64 {
 /// # Safety
 /// Register `N` must be one whose write cannot change what memory the hypervisor reaches, or the caller upholds what it then needs.
 #[inline]
-pub(super) unsafe fn write<const N: u32>(value: u64) {
+pub(crate) unsafe fn write<const N: u32>(value: u64) {
     // SAFETY: 1. the caller vouches for the effect; 2. no operand but the register is touched.
     unsafe { asm!("mtspr {}, {}", const N, in(reg) value, options(nostack, preserves_flags)) }
 }
@@ -93,6 +93,8 @@ pub const VRSAVE: ReadWrite<{ number::VRSAVE }> = ReadWrite(PhantomData);
 /// Target Address Register.
 pub const TAR: ReadWrite<{ number::TAR }> = ReadWrite(PhantomData);
 
+/// Process Identification Register: a guest's while the hypervisor runs with translation off.
+pub const PIDR: ReadWrite<{ number::PIDR }> = ReadWrite(PhantomData);
 /// Software-use SPR 0.
 pub const SPRG0: ReadWrite<{ number::SPRG0 }> = ReadWrite(PhantomData);
 /// Software-use SPR 1.

@@ -3,6 +3,7 @@
 mod boot;
 mod mmu;
 mod result;
+mod switch;
 
 use crate::exit::Code;
 use anyhow::Result;
@@ -15,6 +16,8 @@ pub enum Bench {
     Boot(boot::BootArgs),
     /// Guest memory: faults per second and instructions per fault beside one lock and a read-write lock, and what mutations cost as memory grows
     Mmu(mmu::MmuArgs),
+    /// The world switch and the fault path on an emulated machine: instructions per hypervisor call and per page, beside KVM-HV's
+    Switch(switch::SwitchArgs),
 }
 
 /// Measures and prints.
@@ -22,5 +25,6 @@ pub fn bench(bench: &Bench) -> Result<Code> {
     match bench {
         Bench::Boot(args) => boot::boot(args),
         Bench::Mmu(args) => mmu::mmu(args),
+        Bench::Switch(args) => switch::switch(args),
     }
 }

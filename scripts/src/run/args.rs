@@ -65,6 +65,9 @@ pub struct RunArgs {
     /// A hypervisor that was built before, as ELF [default: build it now]
     #[arg(long, value_name = "FILE")]
     pub hypervisor: Option<PathBuf>,
+    /// Make one page a fault and none ahead, to measure what one costs
+    #[arg(long)]
+    pub one_page: bool,
     /// Wait for a debugger on port 1234 before the first instruction
     #[arg(long)]
     pub gdb: bool,

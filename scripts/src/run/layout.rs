@@ -41,7 +41,8 @@ pub fn under_hypervisor(args: &RunArgs, guest: &Guest, hypervisor: &Hypervisor, 
     };
     let (memory, granule) = (size(args.memory), args.granule.name());
     let budget = args.budget.map_or(String::new(), |bytes| format!(" samewise.budget={}", size(bytes)));
-    let append = format!("samewise.memory={memory} samewise.granule={granule}{budget} {}", guest_words(args));
+    let ahead = if args.one_page { " samewise.ahead=off" } else { "" };
+    let append = format!("samewise.memory={memory} samewise.granule={granule}{budget}{ahead} {}", guest_words(args));
     let machine = machine(args, board, guest.machine_memory, kernel)?;
     Ok(Machine { initrd: Some(initrd), append, log: Some(files.raw.clone()), ..machine })
 }

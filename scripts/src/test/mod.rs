@@ -127,7 +127,14 @@ fn setting() -> Result<Setting> {
     // A copy: whoever edits and builds meanwhile does not change what is under test.
     let hypervisor = build::hypervisor()?.kept_elf()?;
     let tool = std::env::current_exe().context("cannot find this program")?;
-    Ok(Setting { tool, hypervisor, probe: build::linux_probe()?, hostile: build::hostile()? })
+    Ok(Setting {
+        tool,
+        hypervisor,
+        probe: build::linux_probe()?,
+        hostile: build::hostile()?,
+        measure: build::measure()?,
+        registers: build::registers()?,
+    })
 }
 
 /// What passed and what failed so far, shared by the workers.

@@ -9,7 +9,7 @@ use std::process::Command;
 /// Packages whose tests run on the host.
 const HOST: [&str; 7] = ["ppc64-arch", "hv-core", "machine", "model", "mmu-bench", "e2e", "scripts"];
 /// Workspaces of their own, for other targets.
-const GUESTS: [&str; 2] = ["hostile", "linux-probe"];
+const GUESTS: [&str; 4] = ["hostile", "linux-probe", "measure", "registers"];
 
 /// All of them.
 pub fn checks() -> Vec<Check> {

@@ -141,7 +141,9 @@ unsafe impl Hardware for Bench {
         true
     }
 
-    const BROADCAST: bool = true;
+    fn broadcasts(&self) -> bool {
+        true
+    }
 
     fn flush(&self, _what: Flush) {
         self.flushes.0.fetch_add(1, Ordering::Relaxed);

@@ -70,6 +70,7 @@ const HYPERVISOR: &[Bad] = &[
     },
     Bad { name: "memory-no-size", options: &["--append", "samewise.memory=much"], says: "samewise.memory=much" },
     Bad { name: "unknown-granule", options: &["--append", "samewise.granule=3k"], says: "samewise.granule=3k" },
+    Bad { name: "neither-on-nor-off", options: &["--append", "samewise.bench=maybe"], says: "samewise.bench=maybe" },
     Bad { name: "no-nested-hv", options: NO_NESTED, says: "offers no nested virtualization" },
 ];
 

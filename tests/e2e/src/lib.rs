@@ -13,6 +13,8 @@ mod firmware;
 mod guest_cell;
 mod hostile;
 mod matrix;
+mod measure;
+mod registers;
 mod self_test;
 mod session;
 mod stats;
@@ -34,6 +36,10 @@ pub struct Setting {
     pub probe: PathBuf,
     /// The bare-metal guest that does what guests must not do.
     pub hostile: PathBuf,
+    /// The bare-metal guest that measures what the hypervisor costs.
+    pub measure: PathBuf,
+    /// The bare-metal guest that keeps a pattern in every register.
+    pub registers: PathBuf,
 }
 
 type Run = dyn Fn(&Setting) -> Result<String> + Send + Sync;
@@ -76,6 +82,8 @@ pub fn cases(extent: Extent) -> Vec<Case> {
         ends::cases(),
         firmware::cases(),
         hostile::cases(),
+        measure::cases(),
+        registers::cases(),
         self_test::cases(extent),
         terminal::cases(),
     ];

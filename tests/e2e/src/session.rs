@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 /// A running tool.
 pub struct Session {
-    child: Child,
+    child: Tool,
     stdin: Option<ChildStdin>,
     chunks: Receiver<(Instant, Vec<u8>)>,
     /// Everything printed, and how much of it had arrived when.
@@ -32,6 +32,17 @@ pub struct Session {
     seen: usize,
     complaints: JoinHandle<String>,
     started: Instant,
+}
+
+/// The tool's process, ended with the case that gave up on it: else it and its QEMU would run on beside the next cases.
+struct Tool(Child);
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // Both fail only if the process is gone, which is what is wanted.
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
 }
 
 /// How a run ended.
@@ -58,7 +69,7 @@ impl Session {
         });
         let (stdin, chunks) = (child.stdin.take(), stamped(stdout));
         let (text, arrivals) = (String::new(), Vec::new());
-        Ok(Self { child, stdin, chunks, text, arrivals, seen: 0, complaints, started: Instant::now() })
+        Ok(Self { child: Tool(child), stdin, chunks, text, arrivals, seen: 0, complaints, started: Instant::now() })
     }
 
     /// When it was started.
@@ -107,7 +118,7 @@ impl Session {
 
     /// The QEMU that the tool started.
     pub fn qemu(&self) -> Result<u32> {
-        let tool = self.child.id();
+        let tool = self.child.0.id();
         let tasks = fs::read_dir(format!("/proc/{tool}/task"))?.flatten();
         let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
         let ids: Vec<u32> =
@@ -122,9 +133,9 @@ impl Session {
             self.take(time, &bytes);
         }
         if Instant::now() >= deadline {
-            self.child.kill()?;
+            self.child.0.kill()?;
         }
-        let code = self.child.wait()?.code();
+        let code = self.child.0.wait()?.code();
         let complaints = self.complaints.join().unwrap_or_default();
         Ok(Ended { code, console: self.text, complaints })
     }

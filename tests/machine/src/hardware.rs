@@ -32,7 +32,9 @@ fn check_range(what: &Flush) {
 // SAFETY: 1. Addresses of the arena reach the arena, others panic. 2. `flush` has every CPU, or the calling one, forget the translations before it returns; an
 // access holds its CPU's lock until it is done. 3. A panic ends the test.
 unsafe impl<const BROADCAST: bool> Hardware for Machine<BROADCAST> {
-    const BROADCAST: bool = BROADCAST;
+    fn broadcasts(&self) -> bool {
+        BROADCAST
+    }
 
     unsafe fn entries(&self, table: HostReal, count: usize) -> &[AtomicU64] {
         self.arena.words(table, count)

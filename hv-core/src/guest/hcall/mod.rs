@@ -5,6 +5,7 @@
 
 mod console;
 mod interrupts;
+mod measuring;
 mod memory;
 mod processor;
 mod table;

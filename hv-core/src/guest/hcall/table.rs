@@ -1,6 +1,6 @@
 //! Which number is which handler: two tables, indexed without a search.
 
-use super::{Handler, console, interrupts, memory, processor};
+use super::{Handler, console, interrupts, measuring, memory, processor};
 use crate::guest::rtas;
 use crate::papr::hcall::*;
 
@@ -24,6 +24,10 @@ static PAPR: [Option<Handler>; PAPR_CALLS] = {
 static PRIVATE: [Handler; PRIVATE_CALLS] = [rtas::call, memory::memop];
 
 const _: () = assert!(H_LOGICAL_MEMOP == H_RTAS + 1);
+
+/// Those of a measuring guest, side by side from [`H_UPKEEP`] on.
+static UPKEEP: [Handler; 5] =
+    [measuring::start_log, measuring::harvest, measuring::stop_log, measuring::unmap, measuring::page_out];
 
 /// Every call of PAPR that is offered.
 const ROWS: [(u64, Handler); 27] = [
@@ -59,12 +63,16 @@ const ROWS: [(u64, Handler); 27] = [
 /// The handler of call `number`, if it is offered.
 pub fn find(number: u64) -> Option<Handler> {
     if let Some(private) = number.checked_sub(H_RTAS) {
-        return usize::try_from(private).ok().and_then(|n| PRIVATE.get(n)).copied();
+        return number.checked_sub(H_UPKEEP).map_or_else(|| nth(&PRIVATE, private), |function| nth(&UPKEEP, function));
     }
     if !number.is_multiple_of(4) {
         return None;
     }
     usize::try_from(number / 4).ok().and_then(|n| PAPR.get(n)).copied().flatten()
+}
+
+fn nth(table: &[Handler], n: u64) -> Option<Handler> {
+    usize::try_from(n).ok().and_then(|n| table.get(n)).copied()
 }
 
 #[cfg(test)]
@@ -78,6 +86,7 @@ mod tests {
             assert!(find(number + 1).is_none() && find(number + 2).is_none());
         }
         assert!(find(H_RTAS).is_some() && find(H_LOGICAL_MEMOP).is_some());
+        assert!((0..5).all(|function| find(H_UPKEEP + function).is_some()) && find(H_UPKEEP + 5).is_none());
         for number in [0, LAST_PAPR, LAST_PAPR + 4, H_RTAS - 1, H_RTAS + 2, H_ENTER_NESTED, u64::MAX, u64::MAX - 3] {
             assert!(find(number).is_none(), "{number:#x}");
         }

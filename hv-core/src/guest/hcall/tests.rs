@@ -1,4 +1,5 @@
 use super::*;
+use crate::guest::host::Upkeep;
 use crate::guest::regs::Regs;
 use crate::guest::testing::{FakeHost, Ram, machine, set_call, vcpu};
 use crate::guest::vty;
@@ -370,4 +371,27 @@ proptest! {
             prop_assert_eq!(guest.vcpu.hv.lpcr & !(LPCR::ILE::SET.value | LPCR::AIL::High.value), 0);
         }
     }
+}
+
+#[test]
+fn upkeep_is_for_a_guest_that_may_measure() {
+    let mut guest = Guest::new();
+    let unmap = H_UPKEEP + upkeep::UNMAP;
+    assert_eq!(guest.call(unmap, &[0x1000, 0x3000]), Rc::SUCCESS);
+    assert_eq!(guest.vcpu.regs.gpr[4], 3);
+    assert_eq!(guest.call(H_UPKEEP + upkeep::START_LOG, &[0, 0]), Rc::SUCCESS);
+    assert_eq!(*guest.ram.upkeep.borrow(), [(Upkeep::Unmap, 0x1000, 0x3000), (Upkeep::StartLog, 0, 0)]);
+    guest.machine.settings.bench = false;
+    assert_eq!(guest.call(unmap, &[0x1000, 0x3000]), Rc::FUNCTION);
+}
+
+#[test]
+fn upkeep_concerns_whole_pages_of_the_guests_own() {
+    let mut guest = Guest::new();
+    let unmap = H_UPKEEP + upkeep::UNMAP;
+    assert_eq!(guest.call(unmap, &[0x1008, 0x1000]), Rc::PARAMETER);
+    assert_eq!(guest.call(unmap, &[0x1000, 0x1008]), Rc::P2);
+    assert_eq!(guest.call(unmap, &[0x1000, RAM as u64]), Rc::PARAMETER);
+    assert_eq!(guest.call(unmap, &[0x1000, !0xfff]), Rc::PARAMETER);
+    assert!(guest.ram.upkeep.borrow().is_empty());
 }

@@ -17,8 +17,11 @@ impl<H: Host, M: GuestMemory + FaultHandler> Short for Desk<'_, H, M> {
         if self.storm.repeats(vcpu, fault) {
             return Next::Whole;
         }
-        let counter =
-            if fault.access == Access::Fetch { &mut self.counters.instruction_storage } else { &mut self.counters.data_storage };
+        let counter = if fault.access == Access::Fetch {
+            &mut self.counters.instruction_storage
+        } else {
+            &mut self.counters.data_storage
+        };
         *counter += 1;
         match self.memory.fault(fault) {
             Resolution::Resume => Next::Resume,

@@ -333,14 +333,12 @@ fn the_short_way_answers_calls_without_ending_the_stay() {
 #[test]
 fn what_the_short_way_cannot_finish_is_done_once() {
     let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
-    let script = Script::new(&host)
-        .with_short_way()
-        .then(calls(H_CEDE, &[]))
-        .then(calls(H_SET_SPRG0, &[0x77]))
-        .then(|vcpu, _| {
+    let script = Script::new(&host).with_short_way().then(calls(H_CEDE, &[])).then(calls(H_SET_SPRG0, &[0x77])).then(
+        |vcpu, _| {
             assert_eq!(vcpu.hv.sprg[0], 0x77);
             Exit::Hdec
-        });
+        },
+    );
     let done = play(&host, &ram, script);
     assert_eq!((done.counters.entries, done.counters.hcalls, done.counters.idles), (4, 2, 1));
     assert_eq!(done.resumed.len(), 0);
@@ -355,10 +353,11 @@ fn an_interrupt_that_a_call_made_deliverable_is_delivered_at_once() {
     let mut machine = listening();
     // Masked at first; the guest opens up by a call.
     machine.xics.set_cppr(0, 0).expect("exists");
-    let script = Script::new(&host).with_short_way().then(calls(crate::papr::hcall::H_CPPR, &[0xff])).then(|vcpu, _| {
-        assert_eq!(vcpu.regs.nip, 0x500);
-        Exit::Hdec
-    });
+    let script =
+        Script::new(&host).with_short_way().then(calls(crate::papr::hcall::H_CPPR, &[0xff])).then(|vcpu, _| {
+            assert_eq!(vcpu.regs.nip, 0x500);
+            Exit::Hdec
+        });
     let done = play_on(&host, &ram, machine, on, script);
     assert_eq!((done.counters.delivered, done.counters.hcalls), (1, 1));
 }

@@ -22,26 +22,27 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     pub(super) fn change(&mut self, seen: Seen<'w>, leaf: Leaf) -> Attempt {
         let stores = self.request.access == Access::Write;
         let shared = Made::of(leaf) == Made::Shared;
-        if stores && self.slot.log.is_some() && !seen.place.level.below.is_empty() {
+        if stores && self.slot.log().is_some() && !seen.place.level.below.is_empty() {
             return self.split(seen, shared);
         }
         if stores && shared { self.unshare(seen) } else { self.raise(seen, leaf) }
     }
 
     /// Adds what the access lacks to a leaf of the same frame and size: owes no flush.
-    fn raise(&mut self, seen: Seen<'w>, leaf: Leaf) -> Attempt {
+    #[inline(always)]
+    pub(super) fn raise(&mut self, seen: Seen<'w>, leaf: Leaf) -> Attempt {
         let rights = if Made::of(leaf) == Made::Shared { leaf.rights() } else { self.rights() };
         let raised = leaf.with_rights(leaf.rights() | rights).recording(recorded_by(self.request.access));
         match commit(seen, Next::Merging(raised)) {
-            Commit::Same if permits(raised, self.request.access) => Attempt::resumed(Outcome::Upgraded),
-            Commit::Same => Attempt::BROKEN,
-            answer => self.lost(None, answer),
+            Commit::Same if permits(raised, self.request.access) => Attempt::Resumed(Outcome::Upgraded),
+            Commit::Same => Attempt::Broken,
+            answer => self.aside().lost(None, answer),
         }
     }
 
     /// Replaces a shared page by a copy of it: break before make, since another frame will stand there. A page for whose copy there is no frame is split.
     fn unshare(&mut self, seen: Seen<'w>) -> Attempt {
-        let Some(size) = seen.place.level.leaf else { return Attempt::BROKEN };
+        let Some(size) = seen.place.level.leaf else { return Attempt::Broken };
         let (frame, made) = match self.private_frame(self.request.at, size) {
             Ok(prepared) => prepared,
             Err(NoPage::NoFrame) if !seen.place.level.below.is_empty() => return self.split(seen, true),
@@ -54,7 +55,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
         finish_transit(seen.place, Entry::Leaf(self.private_leaf(frame.into_entry(), made)));
         self.cpu.stats.unmapped.add(Made::Shared, size);
         self.cpu.stats.made.add(made, size);
-        Attempt::resumed(Outcome::Unshared)
+        Attempt::Resumed(Outcome::Unshared)
     }
 
     /// Splits a huge leaf of which a part is stored to. That part permits the store at once, unless it has to be copied first.
@@ -63,7 +64,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
         let at_last_level = seen.place.level.below.iter().all(|below| below.below.is_empty());
         let exception = Some(exception).filter(|_| !shared && at_last_level);
         match split_leaf(self.space, self.cpu, seen, self.request.at, exception) {
-            Split::Done if exception.is_some() => Attempt::resumed(Outcome::Split),
+            Split::Done if exception.is_some() => Attempt::Resumed(Outcome::Split),
             Split::Done => Attempt::Again(Reason::Split),
             Split::Lost(answer) => self.lost(None, answer),
             Split::NoFrame(short) => Attempt::Short(short),
@@ -75,7 +76,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     pub(super) fn revive(&mut self, seen: Seen<'w>, frame: HostReal, copied: bool) -> Attempt {
         let made = if copied { Made::Copied } else { Made::Zero };
         let stores = self.request.access == Access::Write;
-        if stores && self.slot.log.is_some() && !seen.place.level.below.is_empty() {
+        if stores && self.slot.log().is_some() && !seen.place.level.below.is_empty() {
             // As a leaf that permits no store it can be split.
             return self.revive_with(seen, super::leaf_with(frame, self.slot.rights(), made), false);
         }
@@ -84,7 +85,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
 
     fn revive_with(&mut self, seen: Seen<'w>, leaf: Leaf, enough: bool) -> Attempt {
         match commit(seen, Next::Exactly(Entry::Leaf(leaf))) {
-            Commit::Same if enough => Attempt::resumed(Outcome::Revived),
+            Commit::Same if enough => Attempt::Resumed(Outcome::Revived),
             Commit::Same => Attempt::Again(Reason::Split),
             answer => self.lost(None, answer),
         }
@@ -105,13 +106,13 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
         let Ok(made) = self.space.fetch(self.cpu, handle, &mut frame) else {
             abort_transit(seen.place, State::Stored(handle));
             self.space.put(self.cpu, frame);
-            return Attempt::BROKEN;
+            return Attempt::Broken;
         };
         finish_transit(seen.place, Entry::Leaf(self.private_leaf(frame.into_entry(), made)));
         // Only now: had it failed, the store would have had the page still.
         self.space.forget(self.cpu, handle);
         self.cpu.stats.paged_in += 1;
         self.cpu.stats.made.add(made, LeafSize::Size4K);
-        Attempt::resumed(Outcome::PagedIn)
+        Attempt::Resumed(Outcome::PagedIn)
     }
 }

@@ -35,7 +35,7 @@ impl From<NoPage> for Attempt {
     fn from(why: NoPage) -> Self {
         match why {
             NoPage::NoFrame => Self::Short(Short::Frames),
-            NoPage::NoContents => Self::BROKEN,
+            NoPage::NoContents => Self::Broken,
         }
     }
 }
@@ -50,8 +50,28 @@ enum Page {
 
 impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Puts a page into an empty entry, and the tables above it where they are missing.
-    #[inline]
-    pub(super) fn fill(&mut self, mut seen: Seen<'w>) -> Attempt {
+    #[inline(always)]
+    pub(super) fn fill(&mut self, seen: Seen<'w>) -> Attempt {
+        let level = seen.place.level;
+        if level.below.is_empty() && level.leaf == Some(LeafSize::Size4K) {
+            // The last level was made for pages of its size: the common case.
+            return self.fill_small(seen);
+        }
+        self.aside().fill_any(seen.aside())
+    }
+
+    #[inline(always)]
+    fn fill_small(&mut self, seen: Seen<'w>) -> Attempt {
+        let size = LeafSize::Size4K;
+        match self.prepare(size) {
+            Ok((page, made)) => self.install(seen, size, page, made),
+            Err(why) => why.into(),
+        }
+    }
+
+    /// Fills whatever the entry's level is.
+    #[cold]
+    fn fill_any(&mut self, mut seen: Seen<'w>) -> Attempt {
         let mut size = self.reclaimable(self.slot.leaf_for(self.request.at, self.space.granule()));
         loop {
             // A last-level table was made for its size, and the slot's alignment makes room for a whole page of it.
@@ -69,7 +89,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
                 },
             }
             // Whoever linked the table may have put a page there, and it may have gone to the store again.
-            if !is_empty(seen.entry) {
+            if !is_empty(seen.entry()) {
                 return Attempt::Again(Reason::NotSame);
             }
         }
@@ -87,7 +107,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Links a new table that leads towards a leaf of `size`, or follows the one that somebody else linked meanwhile.
     #[cold]
     fn make_table(&mut self, seen: Seen<'w>, size: LeafSize) -> Step<'w> {
-        let Some(level) = level_below(seen.place.level, size) else { return Step::End(Attempt::BROKEN) };
+        let Some(level) = level_below(seen.place.level, size) else { return Step::End(Attempt::Broken) };
         let mut frame = match self.space.take_table(self.cpu) {
             Ok(frame) => frame,
             Err(short) => return Step::End(Attempt::Short(short)),
@@ -113,28 +133,44 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
 
     /// Goes down to the entry of the request in a table that was just linked.
     fn follow(&self, seen: Seen<'w>, table: Table) -> Step<'w> {
-        let Some(level) = seen.place.level.below(table.bits()) else { return Step::End(Attempt::BROKEN) };
+        let Some(level) = seen.place.level.below(table.bits()) else { return Step::End(Attempt::Broken) };
         // SAFETY: 1. A linked table entry points at a live table of its size. 2. The attempt's pin keeps it.
         let place = unsafe { Place::in_table(&self.space.memory().hardware, table.base(), level, self.request.at) };
         Step::Down(place.look())
     }
 
     /// The page for the request at `size`, its contents in place.
-    #[inline]
+    #[inline(always)]
     fn prepare(&mut self, size: LeafSize) -> Result<(Page, Made), NoPage> {
         if self.request.access != Access::Write
-            && let Some(image) = self.slot.origin().share(self.request.at, size)
+            && self.slot.has_image()
+            && let Some(image) = self.slot_again().origin().share(self.request.at, size)
         {
             return Ok((Page::Shared(image), Made::Shared));
         }
-        let (frame, made) = self.private_frame(self.request.at, size)?;
+        let (frame, made) = self.private_frame_here(self.request.at, size)?;
         Ok((Page::Private(frame), made))
     }
 
     /// A frame of the guest's own with what belongs at `at`.
-    #[inline]
     pub(super) fn private_frame(&mut self, at: GuestReal, size: LeafSize) -> Result<(Frame, Made), NoPage> {
+        self.private_frame_here(at, size)
+    }
+
+    /// The same as part of its caller.
+    #[inline(always)]
+    fn private_frame_here(&mut self, at: GuestReal, size: LeafSize) -> Result<(Frame, Made), NoPage> {
         let mut frame = self.space.take(self.cpu, size).ok_or(NoPage::NoFrame)?;
+        if self.slot.has_image() {
+            return self.aside().copy(at, frame);
+        }
+        frame.zero(&self.space.memory().hardware);
+        Ok((frame, Made::Zero))
+    }
+
+    /// Fills a frame from the slot's image, or gives it back.
+    #[cold]
+    fn copy(&mut self, at: GuestReal, mut frame: Frame) -> Result<(Frame, Made), NoPage> {
         let page = store::Page::Untouched(at);
         match self.slot.origin().fetch(self.space.memory(), &mut self.cpu.buffer, page, &mut frame) {
             Ok(made) => Ok((frame, made)),
@@ -146,7 +182,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     }
 
     /// The commit of a page that was prepared.
-    #[inline]
+    #[inline(always)]
     fn install(&mut self, seen: Seen<'w>, size: LeafSize, page: Page, made: Made) -> Attempt {
         let leaf = match &page {
             Page::Shared(image) => shared_leaf(*image),
@@ -157,23 +193,23 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
                 page.into_entry();
                 self.cpu.stats.made.add(made, size);
                 match made {
-                    Made::Shared => self.share_around(seen.place),
-                    Made::Zero | Made::Copied if size == LeafSize::Size4K => self.go_ahead(seen.place),
-                    Made::Zero | Made::Copied => {}
+                    Made::Shared if self.cpu.stream.goes_ahead() => self.aside().share_around(seen.aside()),
+                    Made::Zero | Made::Copied if size == LeafSize::Size4K => self.go_ahead(&seen),
+                    Made::Zero | Made::Copied | Made::Shared => {}
                 }
-                Attempt::resumed(Outcome::Installed)
+                Attempt::Resumed(Outcome::Installed)
             }
-            answer => self.lost(page.private(), answer),
+            answer => self.aside().lost(page.private(), answer),
         }
     }
 
     /// Maps the neighbours of an image page that was just mapped: they need no frame and no copy, only an entry, while a fault of their own costs an exit. Entries that
     /// hold anything already are left alone, and a race that is lost is somebody else's page.
     #[cold]
-    fn share_around(&mut self, place: Place<'w>) {
+    fn share_around(&mut self, Seen { place, .. }: Seen<'w>) {
         let Some(size) = place.level.leaf else { return };
         for (at, seen) in place.siblings(&self.space.memory().hardware).around(self.request.at, AROUND) {
-            if !is_empty(seen.entry) {
+            if !is_empty(seen.entry()) {
                 continue;
             }
             let Some(image) = self.slot.origin().share(at, size) else { continue };
@@ -186,20 +222,24 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
 
     /// Makes the pages behind one that was just made, as many as the CPU's stream of faults deserves, up to the first entry that holds anything or the end
     /// of the table or slot.
-    #[inline]
-    fn go_ahead(&mut self, place: Place<'w>) {
+    #[inline(always)]
+    fn go_ahead(&mut self, seen: &Seen<'w>) {
         let ahead = self.cpu.stream.ahead(self.request.at);
         if ahead != 0 {
-            let behind = place.siblings(&self.space.memory().hardware).behind(self.request.at, ahead as usize);
-            let made = behind.take_while(|next| self.make_ahead(*next)).count();
-            self.cpu.stream.made(made as u32);
+            self.aside().make_pages_behind(seen.aside(), ahead);
         }
     }
 
-    /// Makes one page ahead; false if there is no reason to go on.
     #[cold]
+    fn make_pages_behind(&mut self, Seen { place, .. }: Seen<'w>, ahead: u32) {
+        let behind = place.siblings(&self.space.memory().hardware).behind(self.request.at, ahead as usize);
+        let made = behind.take_while(|next| self.make_ahead(*next)).count();
+        self.cpu.stream.made(made as u32);
+    }
+
+    /// Makes one page ahead; false if there is no reason to go on.
     fn make_ahead(&mut self, (at, seen): (GuestReal, Seen<'w>)) -> bool {
-        if !is_empty(seen.entry) || !self.slot.holds_block(at, LeafSize::Size4K) {
+        if !is_empty(seen.entry()) || !self.slot.holds_block(at, LeafSize::Size4K) {
             return false;
         }
         let Ok((frame, made)) = self.private_frame(at, LeafSize::Size4K) else { return false };
@@ -233,7 +273,7 @@ impl Page {
 }
 
 fn is_empty(entry: Entry) -> bool {
-    matches!(entry, Entry::Absent(absent) if matches!(State::decode(absent), State::Empty { .. }))
+    matches!(entry, Entry::Absent(absent) if State::is_empty(absent))
 }
 
 const fn smaller(size: LeafSize) -> LeafSize {

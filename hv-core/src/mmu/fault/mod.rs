@@ -35,7 +35,7 @@ use super::seat::Cpu;
 use super::slot::{Found, SlotView};
 use super::space::Space;
 use super::stats::{Made, Outcome, Reason};
-use super::walk::Seen;
+use super::walk::{Place, Seen};
 use patience::resolve_patiently;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::entry::Recorded;
@@ -50,15 +50,34 @@ pub(super) struct Request {
     pub own: bool,
 }
 
-/// How one attempt ended.
+/// How one attempt ended. Two words, so that it goes by registers.
+#[derive(Clone, Copy, Debug)]
 enum Attempt {
-    Done(Outcome, Resolution),
+    /// The access can be tried again.
+    Resumed(Outcome),
+    /// This entry stands there, which another CPU will replace.
+    Wait(u64),
+    /// A mutation keeps this fault out.
+    WaitForMutation,
+    /// The guest's own error.
+    NoSlot,
+    /// The guest's own error.
+    ReadOnly,
+    /// The tables are broken.
+    Broken,
+    Again(Reason),
+    Short(Short),
+}
+
+/// What has to be done after an attempt that did not end.
+enum Open {
     Again(Reason),
     Short(Short),
 }
 
 /// What an attempt found none of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub(super) enum Short {
     /// A frame: the budget is spent, or the machine has none.
     Frames,
@@ -67,23 +86,26 @@ pub(super) enum Short {
 }
 
 impl Attempt {
-    const fn resumed(outcome: Outcome) -> Self {
-        Self::Done(outcome, Resolution::Resume)
+    /// What it comes to, unless more has to be done.
+    fn end(self, at: GuestReal) -> Result<(Outcome, Resolution), Open> {
+        let wait = |on| (Outcome::Wait, Resolution::Wait(Ticket { page: at.align_down(LeafSize::Size4K), on }));
+        let reflect = |why| (Outcome::Reflected, Resolution::Reflect(why));
+        Ok(match self {
+            Self::Resumed(outcome) => (outcome, Resolution::Resume),
+            Self::Wait(entry) => wait(Awaited::Entry(entry)),
+            Self::WaitForMutation => wait(Awaited::Mutation),
+            Self::NoSlot => reflect(Reflect::NoSlot),
+            Self::ReadOnly => reflect(Reflect::ReadOnly),
+            Self::Broken => (Outcome::MachineError, Resolution::MachineError),
+            Self::Again(reason) => return Err(Open::Again(reason)),
+            Self::Short(short) => return Err(Open::Short(short)),
+        })
     }
-
-    const fn reflected(why: Reflect) -> Self {
-        Self::Done(Outcome::Reflected, Resolution::Reflect(why))
-    }
-
-    const fn wait(page: GuestReal, on: Awaited) -> Self {
-        Self::Done(Outcome::Wait, Resolution::Wait(Ticket { page, on }))
-    }
-
-    const BROKEN: Self = Self::Done(Outcome::MachineError, Resolution::MachineError);
 }
 
-/// Resolves one request.
-#[inline]
+/// Resolves one request. The common cases are part of the caller, down to the swap: a call would cost each of them some thirty instructions for registers
+/// that are saved and results that go by memory. What is rare stands aside.
+#[inline(always)]
 pub(super) fn resolve<H: Hardware, D: Discipline>(
     space: &Space<'_, H, D>,
     desk: D::Desk<'_>,
@@ -91,16 +113,28 @@ pub(super) fn resolve<H: Hardware, D: Discipline>(
     request: Request,
 ) -> Resolution {
     match attempt(space, desk, cpu, request) {
-        Attempt::Done(outcome, resolution) => {
+        Attempt::Resumed(outcome) => {
             cpu.stats.fault(request.access, request.own, outcome);
-            resolution
+            Resolution::Resume
         }
-        end => resolve_patiently(space, desk, cpu, request, end),
+        end => resolve_patiently(space, desk, cpu, request.at, (request.access, request.own), end),
     }
 }
 
+/// The same aside, for the hypervisor's own accesses.
+#[inline(never)]
+pub(super) fn resolve_own<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    desk: D::Desk<'_>,
+    cpu: &mut Cpu,
+    at: GuestReal,
+    access: Access,
+) -> Resolution {
+    resolve(space, desk, cpu, Request { at, access, own: true })
+}
+
 /// One look and at most one commit, under one pin.
-#[inline]
+#[inline(always)]
 fn attempt<H: Hardware, D: Discipline>(
     space: &Space<'_, H, D>,
     desk: D::Desk<'_>,
@@ -111,21 +145,25 @@ fn attempt<H: Hardware, D: Discipline>(
     pinned(space, cpu, request)
 }
 
-/// The attempt itself: a function of its own, so that the pin takes no register of it.
-#[inline(never)]
+#[inline(always)]
 fn pinned<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, request: Request) -> Attempt {
     let slot = match space.slots().find(request.at, cpu.hint) {
         Found::Slot(slot) => slot,
-        Found::Nowhere => return Attempt::reflected(Reflect::NoSlot),
+        Found::Nowhere => return Attempt::NoSlot,
         Found::Busy => return Attempt::Again(Reason::SlotBusy),
     };
     cpu.hint = slot.index;
     let stores = request.access == Access::Write;
-    if stores && slot.read_only {
-        return Attempt::reflected(Reflect::ReadOnly);
+    if stores && slot.read_only() {
+        return Attempt::ReadOnly;
     }
     let mut work = Work { space, cpu, slot, request };
-    if stores && slot.log.is_some() { work.logged_store() } else { work.handle(work.look()) }
+    if stores && slot.log().is_some() {
+        return work.aside().logged_store();
+    }
+    // SAFETY: 1. As in `look`.
+    let seen = unsafe { space.walk_here(request.at) };
+    work.handle_here(seen)
 }
 
 /// One attempt at work, under the pin of its caller.
@@ -136,26 +174,61 @@ struct Work<'w, 'm, H, D> {
     request: Request,
 }
 
-impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
-    #[inline]
+impl<'w, 'm, H: Hardware, D: Discipline> Work<'w, 'm, H, D> {
+    /// The same work for a function that stands aside. What such a function is handed by reference stands in memory from the beginning, so each gets one made
+    /// there and then, and the common path keeps to registers. For the same reason the slot is read anew: it stays as it is while this attempt is pinned.
+    #[inline(always)]
+    fn aside(&mut self) -> Work<'_, 'm, H, D> {
+        let Request { at, access, own } = self.request;
+        let slot = self.slot_again();
+        Work { space: self.space, cpu: self.cpu, slot, request: Request { at, access, own } }
+    }
+
+    /// The slot once more: what is rarely asked of it takes no register until then.
+    #[inline(always)]
+    fn slot_again(&self) -> SlotView {
+        self.space.slots().again(self.cpu.hint)
+    }
+
     fn look(&self) -> Seen<'w> {
         // SAFETY: 1. The caller's pin keeps every table of the space alive for as long as the attempt lives.
         unsafe { self.space.walk(self.request.at) }
     }
 
-    #[inline]
     fn handle(&mut self, seen: Seen<'w>) -> Attempt {
-        match seen.entry {
-            Entry::Absent(absent) => match State::decode(absent) {
-                State::Empty { .. } => self.fill(seen),
-                State::Transit { .. } | State::Leaving(_) => self.wait(seen.entry),
-                State::Resting { frame, copied } => self.revive(seen, frame, copied),
-                State::Stored(handle) => self.page_in(seen, handle),
-                State::Detached => Attempt::Again(Reason::Detached),
-            },
-            Entry::Leaf(leaf) if permits(leaf, self.request.access) => Attempt::resumed(Outcome::Spurious),
-            Entry::Leaf(leaf) => self.change(seen, leaf),
-            Entry::Table(_) => Attempt::BROKEN,
+        self.handle_here(seen)
+    }
+
+    /// The same as part of its caller.
+    #[inline(always)]
+    fn handle_here(&mut self, seen: Seen<'w>) -> Attempt {
+        match seen.entry() {
+            Entry::Absent(absent) if State::is_empty(absent) => self.fill(seen),
+            Entry::Leaf(leaf) if permits(leaf, self.request.access) => Attempt::Resumed(Outcome::Spurious),
+            Entry::Leaf(leaf) if self.only_lacks(seen.place, leaf) => self.raise(seen, leaf),
+            Entry::Leaf(leaf) => self.aside().change(seen.aside(), leaf),
+            _ => self.aside().handle_rest(seen.aside()),
+        }
+    }
+
+    /// Whether a leaf can be raised where it stands: it is neither to be copied nor, under a log, to be split.
+    #[inline(always)]
+    fn only_lacks(&self, place: Place<'w>, leaf: Leaf) -> bool {
+        let stores = self.request.access == Access::Write;
+        let whole = self.slot.log().is_none() || place.level.below.is_empty();
+        !stores || whole && Made::of(leaf) != Made::Shared
+    }
+
+    /// The states of an entry that a fault seldom meets.
+    #[cold]
+    fn handle_rest(&mut self, seen: Seen<'w>) -> Attempt {
+        let Entry::Absent(absent) = seen.entry() else { return Attempt::Broken };
+        match State::decode(absent) {
+            State::Empty { .. } => self.fill(seen),
+            State::Transit { .. } | State::Leaving(_) => self.wait(seen.entry()),
+            State::Resting { frame, copied } => self.revive(seen, frame, copied),
+            State::Stored(handle) => self.page_in(seen, handle),
+            State::Detached => Attempt::Again(Reason::Detached),
         }
     }
 
@@ -163,7 +236,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     #[cold]
     fn logged_store(&mut self) -> Attempt {
         let (space, at) = (self.space, self.request.at);
-        let Some(log) = Log::of(space.memory(), &self.slot) else { return Attempt::BROKEN };
+        let Some(log) = Log::of(space.memory(), &self.slot) else { return Attempt::Broken };
         if !log.has_room(at) {
             let Some(mut frame) = space.take(self.cpu, LeafSize::Size4K) else { return Attempt::Short(Short::Frames) };
             frame.zero(&space.memory().hardware);
@@ -171,12 +244,14 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
                 space.put(self.cpu, unused);
             }
         }
-        let attempt = self.handle(self.look());
-        if let Attempt::Done(outcome, Resolution::Resume) = attempt
+        let seen = self.look();
+        let attempt = self.handle(seen);
+        if let Attempt::Resumed(outcome) = attempt
             && !matches!(outcome, Outcome::Spurious | Outcome::NotSame)
         {
-            // The leaf may be gone again; its size is its level's all the same.
-            log.mark(at, self.look().place.level.leaf.unwrap_or(LeafSize::Size4K));
+            // Rights are added where the leaf was seen; any other end may have made tables. It may be gone again; its size is its level's all the same.
+            let level = if outcome == Outcome::Upgraded { seen.place.level } else { self.look().place.level };
+            log.mark(at, level.leaf.unwrap_or(LeafSize::Size4K));
         }
         attempt
     }
@@ -197,7 +272,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// A lost race is success if what the winner left permits the access, else a reason to look again.
     fn settle(&mut self, theirs: Entry) -> Attempt {
         match theirs {
-            Entry::Leaf(leaf) if permits(leaf, self.request.access) => Attempt::resumed(Outcome::NotSame),
+            Entry::Leaf(leaf) if permits(leaf, self.request.access) => Attempt::Resumed(Outcome::NotSame),
             Entry::Absent(absent) => match State::decode(absent) {
                 State::Transit { .. } | State::Leaving(_) => self.wait(theirs),
                 _ => Attempt::Again(Reason::NotSame),
@@ -208,7 +283,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
 
     #[cold]
     fn wait(&mut self, entry: Entry) -> Attempt {
-        Attempt::wait(self.request.at.align_down(LeafSize::Size4K), Awaited::Entry(entry.encode()))
+        Attempt::Wait(entry.encode())
     }
 
     /// The leaf for a frame of the guest's own. Where it permits stores C is set from the start: dirt is told by write protection, and hardware that leaves
@@ -221,16 +296,14 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// What a leaf for this request may permit. While the log is on, stores are for the page that is being stored to.
     #[inline]
     fn rights(&self) -> Rights {
-        let rights = self.slot.rights();
         // A store to a read-only slot was refused before.
-        if self.request.access == Access::Write { rights.union(Rights::WRITE) } else { rights }
+        self.slot.rights().union(Rights::WRITE.intersection(right_for(self.request.access)))
     }
 }
 
 #[inline]
 const fn leaf_with(frame: HostReal, rights: Rights, made: Made) -> Leaf {
-    let recorded = if rights.contains(Rights::WRITE) { Recorded::all() } else { Recorded::REFERENCED };
-    Leaf::new(frame, rights, recorded).with_software(made.bits())
+    Leaf::new(frame, rights, recorded_with(rights)).with_software(made.bits())
 }
 
 /// The leaf that maps a page of an image as it is.
@@ -242,18 +315,29 @@ const fn shared_leaf(image: HostReal) -> Leaf {
 /// Whether a leaf lets the access through, R and C included: hardware that leaves them to software faults without them.
 #[inline]
 pub(super) fn permits(leaf: Leaf, access: Access) -> bool {
-    let right = match access {
-        Access::Read => Rights::READ,
-        Access::Write => Rights::WRITE,
-        Access::Fetch => Rights::EXECUTE,
-    };
-    leaf.rights().contains(right) && leaf.recorded().contains(recorded_by(access))
+    let right = right_for(access);
+    leaf.has(right, recorded_with(right))
+}
+
+/// The right that an access needs. By a shift, since the fault path asks for it in several places.
+#[inline]
+const fn right_for(access: Access) -> Rights {
+    Rights::from_bits_retain(Rights::READ.bits() >> access as u32)
+}
+
+/// R, and C where stores are permitted.
+#[inline]
+const fn recorded_with(rights: Rights) -> Recorded {
+    let changed = (rights.bits() & Rights::WRITE.bits()) * (Recorded::CHANGED.bits() / Rights::WRITE.bits());
+    Recorded::from_bits_retain(Recorded::REFERENCED.bits() | changed)
 }
 
 #[inline]
 const fn recorded_by(access: Access) -> Recorded {
-    match access {
-        Access::Write => Recorded::all(),
-        Access::Read | Access::Fetch => Recorded::REFERENCED,
-    }
+    recorded_with(right_for(access))
 }
+
+const _: () = assert!(right_for(Access::Write).bits() == Rights::WRITE.bits());
+const _: () = assert!(right_for(Access::Fetch).bits() == Rights::EXECUTE.bits());
+const _: () = assert!(recorded_by(Access::Write).bits() == Recorded::all().bits());
+const _: () = assert!(recorded_by(Access::Fetch).bits() == Recorded::REFERENCED.bits());

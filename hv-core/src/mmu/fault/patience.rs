@@ -2,16 +2,16 @@
 //!
 //! Nothing here waits without a bound. What takes longer is the run loop's to wait for: another vCPU may have something to do.
 
-use super::{Attempt, Request, Short, attempt};
+use super::{Attempt, Open, Request, Short, attempt};
 use crate::mmu::discipline::Discipline;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::reclaim::{Room, make_room};
-use crate::mmu::request::{Awaited, Resolution};
+use crate::mmu::request::{Access, Resolution};
 use crate::mmu::seat::Cpu;
 use crate::mmu::space::Space;
 use crate::mmu::stats::{Outcome, Reason};
 use crate::sync::relax;
-use ppc64_arch::addr::LeafSize;
+use ppc64_arch::addr::GuestReal;
 
 /// Attempts without a lock before the serialised path.
 const SPECULATIVE_ATTEMPTS: u32 = 4;
@@ -27,37 +27,39 @@ const PRUNINGS: u32 = 2;
 
 const NO_MEMORY: (Outcome, Resolution) = (Outcome::OutOfMemory, Resolution::OutOfMemory);
 
-/// Goes on where the first attempt ended without a result, or without memory.
+/// Goes on where the first attempt ended without a result, or without memory. It takes the request in pieces, which go by registers.
 #[cold]
 pub(super) fn resolve_patiently<H: Hardware, D: Discipline>(
     space: &Space<'_, H, D>,
     desk: D::Desk<'_>,
     cpu: &mut Cpu,
-    request: Request,
+    at: GuestReal,
+    (access, own): (Access, bool),
     first: Attempt,
 ) -> Resolution {
+    let request = Request { at, access, own };
     let (mut attempts, mut batches, mut prunings) = (1, 0, 0);
     let mut end = first;
     let (outcome, resolution) = loop {
-        match end {
-            Attempt::Done(outcome, resolution) => break (outcome, resolution),
-            Attempt::Again(reason) => {
+        match end.end(request.at) {
+            Ok(ended) => break ended,
+            Err(Open::Again(reason)) => {
                 cpu.stats.again(reason);
                 attempts += 1;
             }
-            Attempt::Short(Short::Tables) if prunings == PRUNINGS => break NO_MEMORY,
-            Attempt::Short(short) => match make_room(space, cpu, short) {
+            Err(Open::Short(Short::Tables)) if prunings == PRUNINGS => break NO_MEMORY,
+            Err(Open::Short(short)) => match make_room(space, cpu, short) {
                 Room::Made if short == Short::Tables => prunings += 1,
                 Room::Made if batches < BATCHES => batches += 1,
                 Room::Made | Room::Busy => {
-                    end = Attempt::wait(request.at.align_down(LeafSize::Size4K), Awaited::Mutation);
+                    end = Attempt::WaitForMutation;
                     continue;
                 }
                 Room::None => break NO_MEMORY,
             },
         }
         end = if attempts <= SPECULATIVE_ATTEMPTS {
-            attempt(space, desk, cpu, request)
+            look_again(space, desk, cpu, request)
         } else {
             serialised(space, desk, cpu, request)
         };
@@ -80,7 +82,18 @@ fn serialised<H: Hardware, D: Discipline>(
         }
         relax();
     }
-    Attempt::wait(request.at.align_down(LeafSize::Size4K), Awaited::Mutation)
+    Attempt::WaitForMutation
+}
+
+/// One more attempt.
+#[inline(never)]
+fn look_again<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    desk: D::Desk<'_>,
+    cpu: &mut Cpu,
+    request: Request,
+) -> Attempt {
+    attempt(space, desk, cpu, request)
 }
 
 fn locked<H: Hardware, D: Discipline>(
@@ -90,11 +103,11 @@ fn locked<H: Hardware, D: Discipline>(
     request: Request,
 ) -> Attempt {
     for _ in 0..SERIALISED_ATTEMPTS {
-        match attempt(space, desk, cpu, request) {
+        match look_again(space, desk, cpu, request) {
             Attempt::Again(reason) => cpu.stats.again(reason),
             done => return done,
         }
     }
     cpu.stats.again(Reason::GaveWay);
-    Attempt::resumed(Outcome::NotSame)
+    Attempt::Resumed(Outcome::NotSame)
 }

@@ -48,6 +48,13 @@ impl Frame {
         self.size
     }
 
+    /// The same where it is known to be one of 4 KiB: its size need not be read any more.
+    #[inline]
+    pub(super) fn known_small(self) -> Self {
+        debug_assert!(self.size == LeafSize::Size4K);
+        Self { size: LeafSize::Size4K, ..self }
+    }
+
     /// Fills it with zeros.
     #[inline]
     pub fn zero<H: Hardware>(&mut self, hardware: &H) {

@@ -88,7 +88,7 @@ fn seen(seat: &Seat, at: u64) -> Seen<'_> {
 /// Where the page stands in host memory.
 fn frame(seat: &Seat, at: u64) -> u64 {
     let seen = seen(seat, at);
-    let (Entry::Leaf(leaf), Some(size)) = (seen.entry, seen.place.level.leaf) else { panic!("no leaf") };
+    let (Entry::Leaf(leaf), Some(size)) = (seen.entry(), seen.place.level.leaf) else { panic!("no leaf") };
     leaf.frame().raw() + GuestReal::new(at).offset_in(size)
 }
 

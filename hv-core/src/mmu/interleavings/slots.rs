@@ -79,7 +79,7 @@ fn set_read_only(seat: &Seat, scene: Scene, read_only: bool) {
 fn permits_stores(seat: &Seat, at: u64) -> bool {
     // SAFETY: 1. Only this CPU mutates.
     let seen = unsafe { seat.space().walk(GuestReal::new(at)) };
-    matches!(seen.entry, Entry::Leaf(leaf) if leaf.rights().contains(Rights::WRITE))
+    matches!(seen.entry(), Entry::Leaf(leaf) if leaf.rights().contains(Rights::WRITE))
 }
 
 /// What the page says when it has returned stays: no leaf permits a store, and no CPU has one cached that does.

@@ -7,7 +7,7 @@
 //! # Who may do what
 //! Edits: only with the space's mutation lock, only between `Slots::close` + grace and `Slots::open`.
 
-use super::{SlotError, SlotSpec, SlotView, Source};
+use super::{IMAGE, READ_ONLY, SlotError, SlotSpec, SlotView, Source};
 use crate::sync::{AtomicU64, Ordering};
 use ppc64_arch::addr::{GuestReal, HostReal};
 
@@ -24,9 +24,6 @@ pub enum Found {
     /// The slots, or that slot's pages, are changing: retry.
     Busy,
 }
-
-const READ_ONLY: u64 = 1;
-const IMAGE: u64 = 2;
 
 /// One slot in memory. All fields but the sequence are written only while the slots are closed and nobody older is pinned, so Relaxed suffices
 /// for them; the sequence's fences order them.
@@ -63,20 +60,16 @@ impl Slot {
 
     #[inline]
     fn view(&self, index: usize) -> SlotView {
-        let flags = self.flags.load(Ordering::Relaxed);
-        let source = if flags & IMAGE == 0 {
-            Source::Zero
-        } else {
-            let at = HostReal::new(self.image_at.load(Ordering::Relaxed));
-            Source::Image { at, bytes: self.image_bytes.load(Ordering::Relaxed) }
-        };
-        let (base, end) = (self.base.load(Ordering::Relaxed), self.end.load(Ordering::Relaxed));
-        SlotView { index, base, end, source, read_only: flags & READ_ONLY != 0, log: self.log() }
-    }
-
-    #[inline]
-    fn log(&self) -> Option<HostReal> {
-        Some(HostReal::new(self.log.load(Ordering::Relaxed))).filter(|log| log.raw() != 0)
+        let read = |field: &AtomicU64| field.load(Ordering::Relaxed);
+        SlotView {
+            index,
+            base: read(&self.base),
+            end: read(&self.end),
+            flags: read(&self.flags),
+            image_at: read(&self.image_at),
+            image_bytes: read(&self.image_bytes),
+            log: read(&self.log),
+        }
     }
 
     fn write(&self, spec: &SlotSpec) {
@@ -141,27 +134,37 @@ impl Slots {
     }
 
     /// The slot that holds `at`, `hint` tried first. To be called under a pin.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, at: GuestReal, hint: usize) -> Found {
         // Acquire: an even value that a mutation left brings its edits with it. The fence in `Pins::pin` stands before the load, and the next edit
         // happens after a grace period that waits for that pin.
         if self.sequence.load(Ordering::Acquire) & 1 != 0 {
             return Found::Busy;
         }
-        let index =
-            if hint < MAX_SLOTS && self.slots[hint].holds(at.raw()) { Some(hint) } else { self.bisect(at.raw()) };
-        match index {
-            None => Found::Nowhere,
-            Some(index) if self.slots[index].sequence.load(Ordering::Acquire) & 1 != 0 => Found::Busy,
-            Some(index) => self.open_slot(at.raw(), index),
-        }
+        let hint = hint % MAX_SLOTS;
+        if self.slots[hint].holds(at.raw()) { self.open_slot(at.raw(), hint) } else { self.find_elsewhere(at.raw()) }
     }
 
-    /// A slot whose sequence was even. Whether it holds `at` was asked before that, and it may have been resized in between.
-    #[inline]
+    #[cold]
+    fn find_elsewhere(&self, at: u64) -> Found {
+        self.bisect(at).map_or(Found::Nowhere, |index| self.open_slot(at, index))
+    }
+
+    /// A slot that held `at`, unless its pages are changing. That was asked before its sequence was read, and it may have been resized in between.
+    #[inline(always)]
     fn open_slot(&self, at: u64, index: usize) -> Found {
+        if self.slots[index].sequence.load(Ordering::Acquire) & 1 != 0 {
+            return Found::Busy;
+        }
         let view = self.slots[index].view(index);
         if view.base <= at && at < view.end { Found::Slot(view) } else { Found::Nowhere }
+    }
+
+    /// A slot that was found, once more: under the same pin it is the same.
+    #[inline]
+    pub(in crate::mmu) fn again(&self, index: usize) -> SlotView {
+        let index = index % MAX_SLOTS;
+        self.slots[index].view(index)
     }
 
     fn bisect(&self, at: u64) -> Option<usize> {
@@ -358,7 +361,7 @@ mod interleavings {
                     match slots.find(GuestReal::new(0x4000), MAX_SLOTS) {
                         Found::Slot(slot) => {
                             let image = Source::Image { at: HostReal::new(0x40_0000), bytes: 0x4000 };
-                            assert_eq!((slot.base, slot.end, slot.source), (0x4000, 0x8000, image));
+                            assert_eq!((slot.base, slot.end, slot.source()), (0x4000, 0x8000, image));
                         }
                         Found::Busy => {}
                         Found::Nowhere => panic!("the slot was there all the time"),

@@ -133,13 +133,16 @@ pub struct SlotView {
     pub base: u64,
     /// First guest real address behind it.
     pub end: u64,
-    /// What it is made of.
-    pub source: Source,
-    /// Stores are the guest's error.
-    pub read_only: bool,
-    /// Where the directory of its dirty log stands, if that is on.
-    pub log: Option<HostReal>,
+    /// What follows is as it stands in the slot, to be taken apart where it is needed.
+    flags: u64,
+    image_at: u64,
+    image_bytes: u64,
+    log: u64,
 }
+
+/// Flags of a slot: stores are the guest's error; it is made of an image.
+const READ_ONLY: u64 = 1;
+const IMAGE: u64 = 2;
 
 impl SlotSpec {
     /// Checks what can be said of a slot by itself: `address_bits` is what the tree translates, `align` what base and length must be multiples of.
@@ -167,12 +170,44 @@ impl SlotSpec {
 }
 
 impl SlotView {
+    /// What it is made of.
+    #[must_use]
+    #[inline]
+    pub const fn source(&self) -> Source {
+        if self.has_image() {
+            Source::Image { at: HostReal::new(self.image_at), bytes: self.image_bytes }
+        } else {
+            Source::Zero
+        }
+    }
+
+    /// Whether it is made of an image.
+    #[must_use]
+    #[inline]
+    pub const fn has_image(&self) -> bool {
+        self.flags & IMAGE != 0
+    }
+
+    /// Stores are the guest's error.
+    #[must_use]
+    #[inline]
+    pub const fn read_only(&self) -> bool {
+        self.flags & READ_ONLY != 0
+    }
+
+    /// Where the directory of its dirty log stands, if that is on.
+    #[must_use]
+    #[inline]
+    pub const fn log(&self) -> Option<HostReal> {
+        if self.log == 0 { None } else { Some(HostReal::new(self.log)) }
+    }
+
     /// The largest leaf that may map the page at `at`: its whole block lies in the slot, it is no larger than `granule` says, and with
     /// [`Granule::Auto`] an image that can be mapped without a copy stays so. While the dirty log is on, a page is as small as it can be.
     #[must_use]
     #[inline]
     pub fn leaf_for(&self, at: GuestReal, granule: Granule) -> LeafSize {
-        let limit = if self.log.is_some() { granule.last_level() } else { granule.limit() };
+        let limit = if self.log().is_some() { granule.last_level() } else { granule.limit() };
         let fits = |size: LeafSize| {
             size <= limit
                 && self.holds_block(at.align_down(size), size)
@@ -186,7 +221,7 @@ impl SlotView {
     #[inline]
     pub(super) const fn rights(&self) -> Rights {
         let read_execute = Rights::READ.union(Rights::EXECUTE);
-        if self.read_only || self.log.is_some() { read_execute } else { read_execute.union(Rights::WRITE) }
+        if self.read_only() || self.log().is_some() { read_execute } else { read_execute.union(Rights::WRITE) }
     }
 
     /// Whether a whole block lies in the slot.
@@ -210,7 +245,11 @@ mod tests {
     }
 
     fn view(base: u64, end: u64, source: Source) -> SlotView {
-        SlotView { index: 0, base, end, source, read_only: false, log: None }
+        let (flags, image_at, image_bytes) = match source {
+            Source::Zero => (0, 0, 0),
+            Source::Image { at, bytes } => (IMAGE, at.raw(), bytes),
+        };
+        SlotView { index: 0, base, end, flags, image_at, image_bytes, log: 0 }
     }
 
     #[test]

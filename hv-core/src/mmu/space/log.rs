@@ -18,7 +18,7 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     pub fn start_log(&self, cpu: &mut Cpu, base: GuestReal) -> Result<(), LogError> {
         let _turn = self.begin();
         let slot = self.slots.at(base).map_err(|_| LogError::NoSuchSlot)?;
-        if slot.log.is_some() {
+        if slot.log().is_some() {
             return Err(LogError::AlreadyOn);
         }
         let size = Log::<H>::directory_size(slot.end - slot.base).ok_or(LogError::OutOfMemory)?;
@@ -111,10 +111,11 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
 
     fn logged(&self, base: GuestReal) -> Result<SlotView, LogError> {
         let slot = self.slots.at(base).map_err(|_| LogError::NoSuchSlot)?;
-        if slot.log.is_none() { Err(LogError::Off) } else { Ok(slot) }
+        if slot.log().is_none() { Err(LogError::Off) } else { Ok(slot) }
     }
 
     /// Gives back the log of a slot that nobody finds it by any more.
+    #[inline(never)]
     pub(super) fn dissolve_log(&self, cpu: &mut Cpu, slot: &SlotView) {
         if let Some(log) = Log::of(self.memory, slot) {
             log.dissolve(|frame| self.put(cpu, frame));

@@ -25,7 +25,7 @@ use super::residency::Residency;
 use super::seat::Cpu;
 use super::slot::{Granule, Slots};
 use super::store::Compressed;
-use super::walk::{Seen, walk};
+use super::walk::{Seen, walk, walk_here};
 use crate::sync::Lock;
 use core::ops::DerefMut;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
@@ -235,7 +235,7 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
     pub(super) fn flush(&self, cpu: &mut Cpu, what: &[Flush]) {
         cpu.stats.flushes += what.len() as u64;
         what.iter().for_each(|flush| self.memory.hardware.flush(*flush));
-        if !H::BROADCAST {
+        if !self.memory.hardware.broadcasts() {
             self.residency.evict(cpu.id(), |other| self.memory.hardware.kick(other));
         }
     }
@@ -287,6 +287,16 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
     pub(super) unsafe fn walk(&self, at: GuestReal) -> Seen<'_> {
         // SAFETY: 1. The root lives as long as the space. 2. The caller keeps the tables.
         unsafe { walk(&self.memory.hardware, self.root, self.top, at) }
+    }
+
+    /// The same as part of its caller, which is the fault path.
+    ///
+    /// # Safety
+    /// As for [`walk`](Self::walk).
+    #[inline(always)]
+    pub(super) unsafe fn walk_here(&self, at: GuestReal) -> Seen<'_> {
+        // SAFETY: 1. and 2. as above.
+        unsafe { walk_here(&self.memory.hardware, self.root, self.top, at) }
     }
 }
 

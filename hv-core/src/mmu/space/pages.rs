@@ -6,7 +6,7 @@ use crate::mmu::discipline::Discipline;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::promote::{PromoteError, promote};
 use crate::mmu::prune::prune;
-use crate::mmu::reclaim::take_some_out;
+use crate::mmu::reclaim::{Hand, take_some_out};
 use crate::mmu::seat::Cpu;
 use crate::mmu::slot::SlotError;
 use crate::mmu::split::{SplitError, split_in_place};
@@ -199,6 +199,38 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     pub fn page_out(&self, cpu: &mut Cpu) -> u64 {
         let mut turn = self.begin();
         take_some_out(self, cpu, &mut turn.hand)
+    }
+
+    /// Takes the pages of `from..to` out to the guest's store, used or not: how many. 0 without a budget; what does not compress stays, and so does what shares an image.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::with_budget(memory, 1, Granule::Fixed(LeafSize::Size4K), &ppc64_arch::radix::geometry::ROOT, 1 << 20).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// for page in 0..100 {
+    ///     seat.write(GuestReal::new(page * 4096), b"written").unwrap();
+    /// }
+    /// let (from, to) = (GuestReal::new(10 * 4096), GuestReal::new(60 * 4096));
+    /// assert_eq!(seat.with_cpu(|space, cpu| space.page_out_range(cpu, from, to)), 50);
+    /// ```
+    pub fn page_out_range(&self, cpu: &mut Cpu, from: GuestReal, to: GuestReal) -> u64 {
+        let _turn = self.begin();
+        let mut hand = Hand::over(from.raw()..to.raw().min(self.end()));
+        // Other CPUs may bring pages back meanwhile: each is taken once on average, then it is enough.
+        let most = to.raw().saturating_sub(from.raw()) / LeafSize::Size4K.bytes();
+        let mut out = 0;
+        while out < most {
+            match take_some_out(self, cpu, &mut hand) {
+                0 => break,
+                some => out += some,
+            }
+        }
+        out
     }
 
     /// The first address that the tree does not translate.

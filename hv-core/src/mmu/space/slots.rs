@@ -99,9 +99,9 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     pub fn resize_slot(&self, cpu: &mut Cpu, base: GuestReal, bytes: u64) -> Result<(), SlotError> {
         let turn = self.begin();
         let slot = self.slots.at(base)?;
-        let spec = SlotSpec { base, bytes, source: slot.source, read_only: slot.read_only };
+        let spec = SlotSpec { base, bytes, source: slot.source(), read_only: slot.read_only() };
         spec.check(self.top.address_bits(), self.granule.slot_alignment())?;
-        if slot.log.is_some() {
+        if slot.log().is_some() {
             return Err(SlotError::Logged);
         }
         let end = base.raw() + bytes;
@@ -149,13 +149,24 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
         Ok(())
     }
 
+    /// The base of the slot that `at` lies in.
+    #[must_use]
+    pub fn slot_base(&self, at: GuestReal) -> Option<GuestReal> {
+        let _turn = self.lock();
+        let holds = |slot: &SlotView| (slot.base..slot.end).contains(&at.raw());
+        let slot = (0..self.slots.len()).filter_map(|index| self.slots.nth(index)).find(holds)?;
+        Some(GuestReal::new(slot.base))
+    }
+
     /// Closes a slot, and waits for the faults that saw it open.
+    #[inline(never)]
     pub(super) fn close_slot(&self, slot: &SlotView) {
         self.slots.close_range(slot.base, slot.end);
         self.pins.grace();
     }
 
     /// Takes out what maps `from..to`, whose slots are closed.
+    #[inline(never)]
     pub(super) fn take_out(&self, cpu: &mut Cpu, from: u64, to: u64, generation: u32) -> Result<(), SlotError> {
         cut(self, cpu, from).and_then(|()| cut(self, cpu, to)).map_err(|_| SlotError::OutOfMemory)?;
         unlink(self, from, to).flush(self, cpu).free(self, cpu, generation);

@@ -12,7 +12,7 @@ use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 pub struct Zero;
 
 impl PageStore for Zero {
-    #[inline]
+    #[inline(always)]
     fn fetch<H: Hardware>(
         &self,
         memory: &Memory<H>,
@@ -50,13 +50,14 @@ impl Image {
 }
 
 impl PageStore for Image {
-    #[inline]
+    #[inline(always)]
     fn share(&self, at: GuestReal, size: LeafSize) -> Option<HostReal> {
         let offset = self.offset(at, size)?;
         let frame = self.at.checked_add(offset)?;
         (frame.is_aligned(size) && offset + size.bytes() <= self.bytes).then_some(frame)
     }
 
+    #[cold]
     fn fetch<H: Hardware>(
         &self,
         memory: &Memory<H>,
@@ -81,9 +82,9 @@ pub(in crate::mmu) enum SlotOrigin {
 
 impl SlotView {
     /// Where its pages come from.
-    #[inline]
+    #[inline(always)]
     pub(in crate::mmu) fn origin(&self) -> SlotOrigin {
-        match self.source {
+        match self.source() {
             Source::Zero => SlotOrigin::Zero(Zero),
             Source::Image { at, bytes } => SlotOrigin::Image(Image { base: self.base, at, bytes }),
         }
@@ -91,7 +92,7 @@ impl SlotView {
 }
 
 impl PageStore for SlotOrigin {
-    #[inline]
+    #[inline(always)]
     fn share(&self, at: GuestReal, size: LeafSize) -> Option<HostReal> {
         match self {
             Self::Zero(zero) => zero.share(at, size),
@@ -99,7 +100,7 @@ impl PageStore for SlotOrigin {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn fetch<H: Hardware>(
         &self,
         memory: &Memory<H>,

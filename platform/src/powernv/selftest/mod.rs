@@ -37,7 +37,7 @@ use hv_core::guest::cmdline::SelfTest;
 use hv_core::mmu::Memory;
 
 /// The machine's memory, as this platform has it.
-type Hardware = <PowerNv as crate::below::Platform>::Hardware;
+type Hardware = crate::hardware::Machine;
 
 /// What was checked so far.
 #[derive(Debug, Default)]

@@ -31,6 +31,7 @@ pub struct Machine {
     pub timebase: u64,
     /// QEMU itself is the hypervisor.
     pub plain: bool,
+    tree: Fdt<'static>,
     reserved: [(u64, u64); RESERVED],
     reservations: usize,
 }
@@ -54,13 +55,22 @@ impl Machine {
             terminal: terminal(tree).unwrap_or(0),
             power_off: tree.find_node("/rtas").and_then(|n| number(&n, "power-off")).and_then(|v| v.try_into().ok()),
             timebase: timebase(tree).unwrap_or(TIMEBASE),
-            plain: is_plain(tree),
+            plain: false,
+            tree,
             reserved: [(0, 0); RESERVED],
             reservations: 0,
         };
+        machine.plain = machine.has_word("plain");
         POWER_OFF.store(machine.power_off.map_or(NO_TOKEN, u64::from), Ordering::Relaxed);
         machine.reserve_all(tree, address);
         Ok(machine)
+    }
+
+    /// Does the command line hold this word?
+    pub fn has_word(&self, word: &str) -> bool {
+        let holds = |args: &[u8]| args.split(|&b| b == b' ' || b == 0).any(|given| given == word.as_bytes());
+        let chosen = self.tree.find_node("/chosen");
+        chosen.is_some_and(|chosen| chosen.property("bootargs").is_some_and(|args| holds(args.value())))
     }
 
     /// Notes every range that must not be written.
@@ -151,13 +161,4 @@ fn timebase(tree: Fdt) -> Option<u64> {
     let cpus = tree.find_node("/cpus")?;
     let cpu = cpus.children().find(|node| node.property("timebase-frequency").is_some())?;
     number(&cpu, "timebase-frequency")
-}
-
-/// Does the command line hold the word `plain`?
-fn is_plain(tree: Fdt) -> bool {
-    tree.find_node("/chosen").is_some_and(|chosen| {
-        chosen
-            .property("bootargs")
-            .is_some_and(|args| args.value().split(|&b| b == b' ' || b == 0).any(|word| word == b"plain"))
-    })
 }

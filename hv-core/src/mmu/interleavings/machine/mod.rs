@@ -121,7 +121,9 @@ unsafe impl<const B: bool> Hardware for Machine<B> {
         self.sets_reference
     }
 
-    const BROADCAST: bool = B;
+    fn broadcasts(&self) -> bool {
+        B
+    }
 
     fn flush(&self, what: Flush) {
         if B {

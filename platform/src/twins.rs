@@ -1,0 +1,121 @@
+//! The same guest twice, in two partitions that take turns on one CPU: for tests of what a switch between two vCPUs loses or lets through
+//! (`samewise.twins=on`).
+//!
+//! They take turns at each exit that ends a stay, and every second one does, whether or not the short way could have resolved it. So registers that no exit
+//! stores are exchanged far more often than a scheduler would have it.
+
+use crate::below::Platform;
+use crate::boot::fdt::Machine as Host;
+use crate::boot::payload::Payload;
+use crate::boot::refusal::Refusal;
+use crate::guest::{self, Guest};
+use crate::hardware::Machine as Hardware;
+use crate::host::Around;
+use alloc::boxed::Box;
+use core::cell::RefCell;
+use hv_core::guest::cmdline::Options;
+use hv_core::guest::host::{Next, Short};
+use hv_core::guest::{Counters, Ended, Exit, Runner, Vcpu, World};
+use hv_core::mmu::{Memory, Seat, StorageFault};
+
+type Twin<'m, P> = Runner<'m, InTurns<'m, <P as Platform>::World>, Around, Seat<'m, 'm, Hardware>>;
+
+/// Runs both to their ends. Neither can begin anew.
+///
+/// # Errors
+/// [`Refusal`]: one of them cannot be.
+pub fn run<P: Platform>(
+    host: &Host,
+    payload: &Payload,
+    options: &Options,
+    memory: &Memory<Hardware>,
+) -> Result<Ended, Refusal> {
+    let cpu = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
+    let world = RefCell::new(P::world(host, cpu));
+    let plan = |name, number, options| twin::<P>(Names { name, number }, options, host, payload, memory, &world);
+    let mut twins = [plan("first: ", 0, options.clone())?, plan("second: ", 1, options.of_twin())?];
+    let mut ended = [None; 2];
+    loop {
+        for (twin, ended) in twins.iter_mut().zip(&mut ended) {
+            *ended = ended.or_else(|| twin.turn());
+        }
+        if let [Some(first), Some(second)] = ended {
+            return Ok(if first == Ended::PowerOff { second } else { first });
+        }
+    }
+}
+
+/// Which of the two.
+struct Names {
+    name: &'static str,
+    number: u32,
+}
+
+/// One of them, before its first instruction. All of it stays on the heap: the machine is switched off when the twins have ended.
+#[cold]
+#[inline(never)]
+fn twin<'m, P: Platform>(
+    Names { name, number }: Names,
+    options: Options,
+    host: &'m Host,
+    payload: &'m Payload,
+    memory: &'m Memory<Hardware>,
+    world: &'m RefCell<P::World>,
+) -> Result<Twin<'m, P>, Refusal> {
+    let around = &*Box::leak(Box::new(P::host(host, P::terminal(host)).named(name)));
+    let space_options = options.clone();
+    let guest = Guest::<P>::plan(guest::LPID + number, host, payload, options, memory, around)?;
+    let space = &*Box::leak(Box::new(guest.space(memory, &space_options)?));
+    // Each has a share of this CPU's own: its frames, its counters.
+    let share = guest::cpu(crate::memory::index(u64::from(number)), space_options.ahead)?;
+    let seat = &*Box::leak(Box::new(Seat::new(space, share)));
+    let (machine, vcpu) = guest.begin(seat, around, guest.listen())?;
+    let counters: &mut Counters = Box::leak(Box::default());
+    let world = Box::leak(Box::new(InTurns { world, exits: 0 }));
+    Ok(Runner::new(world, around, seat, Box::leak(Box::new(machine)), Box::leak(Box::new(vcpu)), counters))
+}
+
+/// One twin's use of the world that both share.
+pub struct InTurns<'m, W> {
+    world: &'m RefCell<W>,
+    exits: u64,
+}
+
+impl<W: World> World for InTurns<'_, W> {
+    fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit {
+        self.world.borrow_mut().enter(vcpu, deadline, &mut EverySecond { short, exits: &mut self.exits })
+    }
+
+    fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>) {
+        // The other one has something to do.
+        let now = ppc64_arch::cpu::timebase();
+        self.world.borrow_mut().idle(vcpu, Some(deadline.map_or(now, |deadline| deadline.min(now))));
+    }
+
+    fn relax(&mut self) {
+        self.world.borrow_mut().relax();
+    }
+}
+
+/// Has every second exit end the stay.
+struct EverySecond<'s, S> {
+    short: &'s mut S,
+    exits: &'s mut u64,
+}
+
+impl<S: Short> EverySecond<'_, S> {
+    fn is_second(&mut self) -> bool {
+        *self.exits += 1;
+        self.exits.is_multiple_of(2)
+    }
+}
+
+impl<S: Short> Short for EverySecond<'_, S> {
+    fn storage(&mut self, vcpu: &mut Vcpu, fault: &StorageFault) -> Next {
+        if self.is_second() { Next::Whole } else { self.short.storage(vcpu, fault) }
+    }
+
+    fn call(&mut self, vcpu: &mut Vcpu) -> Next {
+        if self.is_second() { Next::Whole } else { self.short.call(vcpu) }
+    }
+}
