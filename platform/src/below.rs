@@ -7,7 +7,7 @@ use crate::host::Around;
 use crate::terminal::Terminal;
 use crate::{powernv, pseries};
 use hv_core::guest::World;
-use hv_core::guest::cmdline::Options;
+use hv_core::guest::cmdline::{Options, SelfTest};
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::live;
 use ppc64_arch::trap::Msr;
@@ -37,6 +37,11 @@ pub trait Platform {
     /// # Errors
     /// [`Refusal`]: it cannot.
     fn init(machine: &Machine, options: &Options) -> Result<(), Refusal>;
+    /// Checks machine and hypervisor, and tells on the console what was seen; whether all is well.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it cannot even begin, or there is nothing of ours to check on this platform.
+    fn self_test(machine: &Machine, wanted: &SelfTest) -> Result<bool, Refusal>;
     /// Its memory.
     fn hardware() -> hardware::Machine;
     /// The machine around a guest whose console is `terminal`.

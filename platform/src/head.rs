@@ -12,6 +12,7 @@
 //! | 0x100 | the reset vector, when we are the firmware (`-bios`) | big-endian, r3 = device tree |
 //! | 0x100 | a system reset, later | little-endian |
 //! | other vectors | interrupts of the hypervisor itself | little-endian |
+//! | `entry_secondary` | OPAL, for each further processor that it is asked to start | big-endian, r3 = PIR |
 //!
 //! Interrupts are off in the hypervisor but for the moment in which it sleeps, so every vector but the external one and the decrementer is an error or a
 //! request for a report. They use SPRG0 to SPRG2 (the HSPRGs do not exist for a nested hypervisor) and a stack of their own: the compiler
@@ -312,6 +313,31 @@ firmware_call:
     mtlr %r0
     blr
 
+    # A further processor, as the firmware starts it: big-endian, r3 = its PIR. One for which no post stands waits for ever.
+    .section .text.entry_secondary, \"ax\"
+    .globl entry_secondary
+entry_secondary:
+    BIG_TO_LITTLE_ENDIAN
+    LOAD_ADDRESS %r10, {posts}
+    li %r11, {post_count}
+    mtctr %r11
+1:  ld %r11, {post_pir}(%r10)
+    cmpld %r11, %r3
+    beq 3f
+    addi %r10, %r10, {post_bytes}
+    bdnz 1b
+2:  or %r31, %r31, %r31          # very low priority
+    b 2b
+3:  mr %r3, %r10
+    ld %r1, {post_stack}(%r10)
+    li %r0, 0
+    stdu %r0, -128(%r1)           # the last back chain is 0
+    lis %r2, .TOC.@ha
+    addi %r2, %r2, .TOC.@l
+    LOAD_ADDRESS %r12, {secondary}
+    mtctr %r12
+    bctr
+
     .text
     ",
     be_b_38 = const be(0x4800_0038),
@@ -340,10 +366,18 @@ firmware_call:
     vector = const VECTOR,
     on_interrupt = sym crate::interrupt::on_interrupt,
     start = sym crate::start,
+    posts = sym crate::powernv::cpus::POSTS,
+    post_count = const crate::powernv::cpus::POST_COUNT,
+    post_bytes = const crate::powernv::cpus::POST_BYTES,
+    post_pir = const crate::powernv::cpus::POST_PIR,
+    post_stack = const crate::powernv::cpus::POST_STACK,
+    secondary = sym crate::powernv::cpus::secondary,
     start_from_firmware = sym crate::boot::openfirmware::start_from_firmware,
 );
 
 unsafe extern "C" {
+    /// Where firmware starts further processors; not to be called.
+    pub fn entry_secondary();
     /// Calls Open Firmware's client interface with the argument block at `block`; 0 is success.
     ///
     /// # Safety

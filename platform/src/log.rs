@@ -5,11 +5,24 @@
 //! used, and at every ending. A record that finds no room is left out as a whole, and how many were is logged. Without a
 //! second terminal everything is dropped.
 //!
+//! A debugger, or whoever reads a dump of memory, finds the ring by the symbol `samewise_log`, or by its magic word on a boundary of 128 bytes. All words are doublewords in the machine's
+//! little-endian order, addresses are real:
+//!
+//! | offset | what |
+//! | --- | --- |
+//! | 0x00 | the characters `SAMEWLOG` |
+//! | 0x08 | where the ring stands |
+//! | 0x10 | its bytes, a power of two |
+//! | 0x18 | how many bytes were written in all, whole records only; modulo the ring's size it is where the next record goes |
+//! | 0x20 | how many of them were sent to the terminal |
+//!
+//! What is in the ring goes through `defmt-print` like what was sent; its beginning may be in the middle of a record, which the decoder skips.
+//!
 //! One CPU runs in the hypervisor so far, with interrupts off; the critical section is what will keep others out.
 
 use crate::terminal::Terminal;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use critical_section::RestoreState;
 use ppc64_arch::cpu;
 use ppc64_arch::spr::live;
@@ -26,9 +39,29 @@ static CLOCK: Once<(u64, u64)> = Once::new();
 /// Records that found no room since the last report.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
+/// What a debugger looks for.
+const MAGIC: u64 = u64::from_ne_bytes(*b"SAMEWLOG");
+
+/// Describes the ring in memory; the module's head has the layout.
+#[repr(C, align(128))]
+struct Header {
+    magic: u64,
+    bytes: &'static [AtomicU8; RING],
+    size: u64,
+    written: AtomicU64,
+    drained: AtomicU64,
+}
+
+static BYTES: [AtomicU8; RING] = [const { AtomicU8::new(0) }; RING];
+
+// SAFETY: 1. nothing else has this name.
+#[unsafe(export_name = "samewise_log")]
+static HEADER: Header =
+    Header { magic: MAGIC, bytes: &BYTES, size: RING as u64, written: AtomicU64::new(0), drained: AtomicU64::new(0) };
+
 static LOG: Log = Log(UnsafeCell::new(State {
     encoder: defmt::Encoder::new(),
-    ring: Ring { bytes: [0; RING], written: 0, drained: 0, record: 0, full: false },
+    ring: Ring { written: 0, drained: 0, record: 0, full: false },
     restore: RestoreState::invalid(),
 }));
 
@@ -57,7 +90,6 @@ impl Log {
 
 /// Encoded records, waiting. Positions count up for ever; their low bits are the index.
 struct Ring {
-    bytes: [u8; RING],
     written: u64,
     drained: u64,
     /// Where the current record began, to go back to if it does not fit.
@@ -77,7 +109,7 @@ impl Ring {
                 self.full = true;
                 return;
             }
-            self.bytes[Self::index(self.written)] = byte;
+            BYTES[Self::index(self.written)].store(byte, Ordering::Relaxed);
             self.written += 1;
         }
     }
@@ -87,6 +119,8 @@ impl Ring {
             self.written = self.record;
             LOST.fetch_add(1, Ordering::Relaxed);
         }
+        // Release: whoever reads the ring by its header finds whole records.
+        HEADER.written.store(self.written, Ordering::Release);
     }
 
     const fn used(&self) -> u64 {
@@ -101,10 +135,11 @@ impl Ring {
     fn pop(&mut self, into: &mut [u8; 16]) -> usize {
         let mut count = 0;
         while count < into.len() && self.drained < self.written {
-            into[count] = self.bytes[Self::index(self.drained)];
+            into[count] = BYTES[Self::index(self.drained)].load(Ordering::Relaxed);
             self.drained += 1;
             count += 1;
         }
+        HEADER.drained.store(self.drained, Ordering::Relaxed);
         count
     }
 }
@@ -210,6 +245,37 @@ fn drain() {
             terminal.write_all(&bytes[..count]);
         }
     }
+}
+
+/// How many bytes were logged in all: where the next record begins.
+#[must_use]
+pub fn position() -> u64 {
+    HEADER.written.load(Ordering::Acquire)
+}
+
+/// The byte that was logged as number `position`, if it is still in the ring.
+#[must_use]
+pub fn byte_at(position: u64) -> Option<u8> {
+    let end = self::position();
+    let there = position < end && end - position <= RING as u64;
+    there.then(|| BYTES[Ring::index(position)].load(Ordering::Relaxed))
+}
+
+/// How many records found no room since that was last reported.
+#[must_use]
+pub fn lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
+/// Whether the header is what a debugger expects.
+#[must_use]
+pub fn is_intact() -> bool {
+    // SAFETY: 1. a static is read; 2. volatile, since it is asked whether memory still holds what the compiler knows it to.
+    let (magic, size) =
+        unsafe { ((&raw const HEADER.magic).read_volatile(), (&raw const HEADER.size).read_volatile()) };
+    let (written, drained) = (position(), HEADER.drained.load(Ordering::Relaxed));
+    let ring = HEADER.bytes.as_ptr().addr() == BYTES.as_ptr().addr();
+    magic == MAGIC && size == RING as u64 && ring && drained <= written && written - drained <= size
 }
 
 struct InterruptsOff;

@@ -59,13 +59,25 @@ pub extern "C" fn start(tree: u64) -> ! {
     below::use_little_endian_interrupts();
     heap::init();
     match run(tree) {
-        Ok(ended) => finish(ended),
+        Ok(Outcome::Guest(ended)) => finish(ended),
+        Ok(Outcome::SelfTest { passed }) => tested(passed),
         Err(why) => refuse(&why),
     }
 }
 
+/// What a run came to.
+enum Outcome {
+    /// A guest was started, and ended.
+    Guest(Ended),
+    /// Machine and hypervisor were checked.
+    SelfTest {
+        /// Nothing was wrong.
+        passed: bool,
+    },
+}
+
 /// From the device tree to the guest's end.
-fn run(tree: u64) -> Result<Ended, Refusal> {
+fn run(tree: u64) -> Result<Outcome, Refusal> {
     let machine = describe(tree)?;
     match below::kind() {
         Kind::Pseries => run_on::<Pseries>(&machine),
@@ -74,9 +86,18 @@ fn run(tree: u64) -> Result<Ended, Refusal> {
 }
 
 /// The same on a platform.
-fn run_on<P: Platform>(machine: &Machine) -> Result<Ended, Refusal> {
+fn run_on<P: Platform>(machine: &Machine) -> Result<Outcome, Refusal> {
     let options = cmdline::parse(machine.bootargs)?;
     P::init(machine, &options)?;
+    if options.self_test.on {
+        return P::self_test(machine, &options.self_test).map(|passed| Outcome::SelfTest { passed });
+    }
+    run_guest::<P>(machine, options).map(Outcome::Guest)
+}
+
+/// From a machine that is ready to the guest's end. What it keeps on the stack is large: a self-test does not pay for it.
+#[inline(never)]
+fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Result<Ended, Refusal> {
     let payload = boot::payload::find(machine)?;
     let memory = boot::frames::pool(machine, P::hardware())?;
     if options.twins {
@@ -112,6 +133,13 @@ fn finish(ended: Ended) -> ! {
         report::explain(&mut Console, why);
     }
     defmt::println!("end {=str}", report::word(ended));
+    log::flush();
+    below::power_off()
+}
+
+/// The self-test is over: says so and switches the machine off. Exit code 0 or 1.
+fn tested(passed: bool) -> ! {
+    defmt::println!("end {=str}", if passed { "self-test-passed" } else { "self-test-failed" });
     log::flush();
     below::power_off()
 }

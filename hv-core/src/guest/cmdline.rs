@@ -16,6 +16,8 @@ pub struct Options {
     pub budget: Option<u64>,
     /// `samewise.granule=4k|64k|2m|auto`; auto without it.
     pub granule: Granule,
+    /// What a self-test is asked for.
+    pub self_test: SelfTest,
     /// `samewise.ahead=on|off`: whether a fault may make more pages than its own; on without it. Off is for measuring.
     pub ahead: bool,
     /// `samewise.bench=on|off`: whether the guest may ask for upkeep of its own memory ([`Upkeep`](super::host::Upkeep)); off without it.
@@ -39,6 +41,7 @@ impl Default for Options {
             bench: false,
             twins: false,
             measures: Wish::Firmware,
+            self_test: SelfTest::default(),
             bootargs,
         }
     }
@@ -66,6 +69,26 @@ pub enum Wish {
     Off,
 }
 
+/// A run without a guest, in which the hypervisor checks itself and the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SelfTest {
+    /// `samewise.self-test=on`: it is asked for.
+    pub on: bool,
+    /// `samewise.expect-cpus=N`: so many threads have to be found and started.
+    pub expect_cpus: Option<u32>,
+    /// `samewise.inject=WORD`: what is to look wrong, so that the check for it is seen to fail.
+    pub inject: Option<Inject>,
+}
+
+/// What a self-test can be made to find wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inject {
+    /// `timebase`: the other CPUs' readings of the timebase are a minute ahead.
+    Timebase,
+    /// `memory`: a bit of the pattern that is read back is another one.
+    Memory,
+}
+
 /// Why the command line is refused, and the word that is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CmdlineError<'a> {
@@ -75,6 +98,8 @@ pub enum CmdlineError<'a> {
     BadBudget(&'a str),
     /// None of the granules.
     BadGranule(&'a str),
+    /// A word about the self-test whose value is none of those that there are.
+    BadSelfTest(&'a str),
     /// Neither on nor off.
     BadSwitch(&'a str),
     /// None of the wishes.
@@ -113,10 +138,27 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             Some(("measures", value)) => {
                 options.measures = wish(value).ok_or(CmdlineError::BadMeasures(word))?;
             }
+            Some((name @ ("self-test" | "expect-cpus" | "inject"), value)) => {
+                options.self_test.set(name, value).ok_or(CmdlineError::BadSelfTest(word))?;
+            }
             _ => return Err(CmdlineError::UnknownWord(word)),
         }
     }
     Ok(options)
+}
+
+impl SelfTest {
+    /// Takes one word in; `None`: its value has no meaning.
+    fn set(&mut self, name: &str, value: &str) -> Option<()> {
+        match (name, value) {
+            ("self-test", "on") => self.on = true,
+            ("expect-cpus", count) => self.expect_cpus = Some(count.parse().ok()?),
+            ("inject", "timebase") => self.inject = Some(Inject::Timebase),
+            ("inject", "memory") => self.inject = Some(Inject::Memory),
+            _ => return None,
+        }
+        Some(())
+    }
 }
 
 /// A number of bytes with `K`, `M` or `G` behind it, or nothing.
@@ -171,6 +213,17 @@ mod tests {
         assert_eq!(options.granule, Granule::Fixed(LeafSize::Size64K));
         assert_eq!(options.bootargs, "console=hvc0 quiet -- x");
         assert_eq!(parse(""), Ok(Options::default()));
+    }
+
+    #[test]
+    fn a_self_test_is_asked_for_with_what_it_expects() {
+        let asked = |line| parse(line).map(|options| options.self_test);
+        let wanted = SelfTest { on: true, expect_cpus: Some(4), inject: Some(Inject::Timebase) };
+        let words = "samewise.self-test=on samewise.expect-cpus=4 samewise.inject=timebase";
+        assert_eq!(asked(words), Ok(wanted));
+        for bad in ["samewise.self-test=off", "samewise.expect-cpus=many", "samewise.inject=nothing"] {
+            assert_eq!(asked(bad), Err(CmdlineError::BadSelfTest(bad)));
+        }
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub struct Machine {
     pub opal: Option<Opal>,
     /// What firmware says about speculation, if it says anything.
     pub features: Option<Firmware>,
+    /// What the firmware calls its version (`/ibm,opal/firmware/version`).
+    pub firmware: Option<&'static str>,
     /// Whether the machine is QEMU's model of one.
     pub emulated: bool,
 }
@@ -167,11 +169,13 @@ fn describe(tree: Tree<'static>, place: Range<u64>) -> Result<Machine, TreeError
         decrementer_bits: cell(&cpu, "ibm,dec-bits")?.unwrap_or(32),
         clock_hz: cell(&cpu, "clock-frequency")?.unwrap_or(1_000_000_000),
         cpus: u32::try_from(cpu_nodes(&root).count()).unwrap_or(u32::MAX),
-        server: cell(&cpu, "ibm,ppc-interrupt-server#s")?.unwrap_or(0),
+        // One for each thread of the core.
+        server: first_cell(&cpu, "ibm,ppc-interrupt-server#s").unwrap_or(0),
         cores: cores(&root),
         rtas: tokens(&root)?,
         opal: opal(&root)?,
         features: features(&root),
+        firmware: firmware(&root),
         emulated: root.property("compatible").is_some_and(|names| names.starts_with(b"qemu,")),
     })
 }
@@ -284,6 +288,11 @@ fn features(root: &Node) -> Option<Firmware> {
         firmware.learn(node.base_name(), says("enabled"), says("disabled"));
     }
     Some(firmware)
+}
+
+/// The firmware's version, for people; one that is no text is none.
+fn firmware(root: &Node) -> Option<&'static str> {
+    string(&root.child("ibm,opal")?.child("firmware")?, "version").ok()?
 }
 
 /// The tokens of the RTAS calls that are used; a machine without a hypervisor below has none.

@@ -8,14 +8,31 @@ use hv_core::mmu::frame::Block;
 use hv_core::mmu::{FramePool, Hardware, Memory};
 use ppc64_arch::addr::{HostReal, LeafSize};
 
-/// Ranges that are kept out.
-type Reserved = Vec<Range<u64>, { 8 + fdt::RESERVATIONS }>;
+/// A range that is kept out.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Which.
+    pub range: Range<u64>,
+    /// For whom.
+    pub owner: &'static str,
+}
+
+/// Ranges that are kept out, sorted.
+pub type Reserved = Vec<Kept, { 8 + fdt::RESERVATIONS }>;
 
 /// The pool over the machine's memory.
 ///
 /// # Errors
 /// [`Refusal::NoFrames`]: there is no room for the pool's own table, or nothing is left.
 pub fn pool<H: Hardware>(machine: &Machine, hardware: H) -> Result<Memory<H>, Refusal> {
+    lay_out(machine, hardware).map(|(memory, _)| memory)
+}
+
+/// The same, and what was kept out of it.
+///
+/// # Errors
+/// As for [`pool`].
+pub fn lay_out<H: Hardware>(machine: &Machine, hardware: H) -> Result<(Memory<H>, Reserved), Refusal> {
     let mut reserved = reserve(machine);
     let end = machine.memory.iter().map(|range| range.end).max().ok_or(Refusal::NoFrames)?;
     let base = HostReal::new(0);
@@ -29,25 +46,30 @@ pub fn pool<H: Hardware>(machine: &Machine, hardware: H) -> Result<Memory<H>, Re
         // SAFETY: 1. the gap is memory that no reservation names, so nothing uses it.
         given += unsafe { pool.give(HostReal::new(gap.start), HostReal::new(gap.end)) };
     });
-    if given == 0 { Err(Refusal::NoFrames) } else { Ok(Memory { hardware, pool }) }
+    if given == 0 { Err(Refusal::NoFrames) } else { Ok((Memory { hardware, pool }, reserved)) }
 }
 
 /// What is there already, sorted.
 fn reserve(machine: &Machine) -> Reserved {
     let mut reserved = Reserved::new();
-    let ranges =
-        [Some(crate::memory::image()), Some(machine.tree.clone()), machine.kernel.clone(), machine.initrd.clone()];
-    reserved.extend(ranges.into_iter().flatten());
-    reserved.extend(machine.reserved.iter().cloned());
-    reserved.sort_unstable_by_key(|range| range.start);
+    let ranges = [
+        (Some(crate::memory::image()), "hypervisor"),
+        (Some(machine.tree.clone()), "device tree"),
+        (machine.kernel.clone(), "kernel"),
+        (machine.initrd.clone(), "initrd"),
+    ];
+    reserved.extend(ranges.into_iter().filter_map(|(range, owner)| range.map(|range| Kept { range, owner })));
+    reserved.extend(machine.reserved.iter().map(|range| Kept { range: range.clone(), owner: "firmware" }));
+    reserved.sort_unstable_by_key(|kept| kept.range.start);
     reserved
 }
 
 /// Calls `each` with every stretch of memory that is not reserved, whole pages only.
-fn for_each_gap(machine: &Machine, reserved: &Reserved, mut each: impl FnMut(Range<u64>)) {
+pub fn for_each_gap(machine: &Machine, reserved: &[Kept], mut each: impl FnMut(Range<u64>)) {
     for memory in &machine.memory {
         let mut from = memory.start;
-        for taken in reserved.iter().filter(|taken| taken.start < memory.end && taken.end > memory.start) {
+        let ranges = reserved.iter().map(|kept| &kept.range);
+        for taken in ranges.filter(|taken| taken.start < memory.end && taken.end > memory.start) {
             give_pages(from, taken.start, &mut each);
             from = from.max(taken.end);
         }
@@ -74,8 +96,8 @@ fn carve(machine: &Machine, reserved: &mut Reserved, bytes: u64) -> Result<u64, 
         }
     });
     let at = found.ok_or(Refusal::NoFrames)?;
-    reserved.push(at..at + bytes).map_err(|_| Refusal::NoFrames)?;
-    reserved.sort_unstable_by_key(|range| range.start);
+    reserved.push(Kept { range: at..at + bytes, owner: "frame table" }).map_err(|_| Refusal::NoFrames)?;
+    reserved.sort_unstable_by_key(|kept| kept.range.start);
     Ok(at)
 }
 

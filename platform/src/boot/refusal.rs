@@ -22,6 +22,8 @@ pub enum Refusal {
     Offset(u64),
     /// A processor that is not one of ours.
     Processor(Pvr),
+    /// A self-test in a partition: it tests the bare machine.
+    NoSelfTest,
     /// The command line.
     CommandLine(CmdlineError<'static>),
     /// No kernel was loaded beside us.
@@ -64,6 +66,7 @@ impl fmt::Display for Refusal {
             Self::Processor(pvr) => {
                 write!(f, "the processor (PVR {:#010x}) is none that is supported; use -cpu power9, power10 or power11", pvr.raw())
             }
+            Self::NoSelfTest => f.write_str("samewise.self-test=on is for the bare machine; start us on one, such as QEMU's powernv10"),
             Self::CommandLine(why) => command_line(f, why),
             Self::NoKernel => f.write_str("no guest kernel was loaded: with -bios give it as -kernel; with us as -kernel, give a bundle of both as -initrd"),
             Self::Misplaced(what) => {
@@ -106,6 +109,12 @@ fn command_line(f: &mut fmt::Formatter<'_>, why: &CmdlineError<'_>) -> fmt::Resu
             write!(f, "{word}: the budget is a multiple of 64 KiB, such as 256M")
         }
         CmdlineError::BadGranule(word) => write!(f, "{word}: the granule is 4k, 64k, 2m or auto"),
+        CmdlineError::BadSelfTest(word) => {
+            write!(
+                f,
+                "{word}: there are samewise.self-test=on, samewise.expect-cpus=NUMBER and samewise.inject=timebase|memory"
+            )
+        }
         CmdlineError::BadSwitch(word) => write!(f, "{word}: give on or off"),
         CmdlineError::BadMeasures(word) => write!(f, "{word}: the measures are firmware, on or off"),
         CmdlineError::UnknownWord(word) => {

@@ -2,6 +2,8 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | [`cpus`] | further processors: started, and given work |
+//! | [`selftest`] | the machine and ourselves, checked one by one |
 //! | [`opal`] | calls to the firmware: console, clock, power |
 //! | [`uart`] | the serial port that the log goes to, and the console without firmware |
 //! | [`vectors`] | where interrupts arrive, and which of them are a guest's exits |
@@ -14,11 +16,13 @@
 //!
 //! Addresses of the hypervisor are real addresses, with translation on or off ([`own`]).
 
+pub mod cpus;
 pub mod machine_check;
 pub mod measures;
 pub mod opal;
 pub mod own;
 pub mod places;
+pub mod selftest;
 pub mod switch;
 pub mod translations;
 pub mod uart;
@@ -33,7 +37,7 @@ use crate::host::Around;
 use crate::modes::radix_guest;
 use crate::partitions;
 use crate::terminal::Terminal;
-use hv_core::guest::cmdline::Options;
+use hv_core::guest::cmdline::{Options, SelfTest};
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::hypervisor;
@@ -51,17 +55,15 @@ impl Platform for PowerNv {
         translations::init(machine.pvr.cpu(), Errata::of(machine.pvr, machine.emulated));
         vectors::install();
         measures::install(machine.features, options.measures);
-        // SAFETY: 1. the table holds no entry yet, so no partition translates; 2. AMOR: a guest may use all of its own keys; 3. nothing is refused by PCR; 4. no
-        // watchpoint is set.
-        unsafe {
-            hypervisor::set_ptcr(partitions::register());
-            hypervisor::set_amor(u64::MAX);
-            hypervisor::set_pcr(0);
-            // Our own translation is radix, and by process table, as a guest's.
-            hypervisor::set_lpcr(radix_guest(machine.decrementer_bits > 32));
-        }
+        load_shared_registers();
+        // SAFETY: 1. our own translation is radix, and by process table, as a guest's; no partition's entry is written yet.
+        unsafe { hypervisor::set_lpcr(radix_guest(machine.decrementer_bits > 32)) }
         own::init(machine)?;
         Ok(())
+    }
+
+    fn self_test(machine: &Machine, wanted: &SelfTest) -> Result<bool, Refusal> {
+        selftest::run(machine, wanted)
     }
 
     fn hardware() -> hardware::Machine {
@@ -90,6 +92,17 @@ impl Platform for PowerNv {
     /// On POWER9 the hypervisor's own interrupts would move with those of a radix guest (LPCR\[AIL\]); POWER10 has LPCR\[HAIL\] for them.
     fn relocatable_vectors(cpu: Cpu) -> bool {
         cpu.is_v31()
+    }
+}
+
+/// Registers that have the same value on every CPU that runs us.
+fn load_shared_registers() {
+    // SAFETY: 1. the table's entries are those of guests' own memory; 2. AMOR: a guest may use all of its own keys; 3. nothing is refused by PCR; 4. no
+    // watchpoint is set.
+    unsafe {
+        hypervisor::set_ptcr(partitions::register());
+        hypervisor::set_amor(u64::MAX);
+        hypervisor::set_pcr(0);
     }
 }
 

@@ -34,6 +34,8 @@ mod token {
     pub const RTC_READ: u64 = 3;
     pub const CEC_POWER_DOWN: u64 = 5;
     pub const POLL_EVENTS: u64 = 10;
+    pub const START_CPU: u64 = 41;
+    pub const QUERY_CPU_STATUS: u64 = 42;
     pub const LPC_READ: u64 = 67;
     pub const LPC_WRITE: u64 = 68;
     pub const REINIT_CPUS: u64 = 70;
@@ -44,6 +46,8 @@ mod token {
 pub mod code {
     /// Done.
     pub const SUCCESS: i64 = 0;
+    /// An argument that the firmware does not know, such as a processor that is not there.
+    pub const PARAMETER: i64 = -1;
     /// Try again.
     pub const BUSY: i64 = -2;
     /// Try again, after events were polled.
@@ -107,6 +111,40 @@ pub fn console_read(number: u64, into: &mut [u8]) -> usize {
         call(token::CONSOLE_READ, &[number, (&raw mut length).addr() as u64, into.as_mut_ptr().addr() as u64])
     };
     if code == code::SUCCESS { crate::memory::index(u64::from_be(length)).min(into.len()) } else { 0 }
+}
+
+/// Starts the processor with this PIR at `entry`: real mode, big-endian, its PIR in r3.
+///
+/// # Errors
+/// The firmware's code: [`code::PARAMETER`] if there is no such processor.
+///
+/// # Safety
+/// What stands at `entry` is a program for a processor in that state, and gives it a stack of its own.
+pub unsafe fn start_cpu(pir: u32, entry: u64) -> Result<(), i64> {
+    if !is_there() {
+        return Err(code::PARAMETER);
+    }
+    // SAFETY: 1. passed on to the caller.
+    match unsafe { call(token::START_CPU, &[u64::from(pir), entry]) } {
+        code::SUCCESS => Ok(()),
+        why => Err(why),
+    }
+}
+
+/// What the firmware says of a processor: 0 it waits in the firmware, 1 it was started, 2 it cannot be had.
+///
+/// # Errors
+/// The firmware's code.
+pub fn cpu_status(pir: u32) -> Result<u8, i64> {
+    if !is_there() {
+        return Err(code::PARAMETER);
+    }
+    let mut status = 0_u8;
+    // SAFETY: 1. the firmware writes the byte, which is borrowed for the call.
+    match unsafe { call(token::QUERY_CPU_STATUS, &[u64::from(pir), (&raw mut status).addr() as u64]) } {
+        code::SUCCESS => Ok(status),
+        why => Err(why),
+    }
 }
 
 /// Lets the firmware do what it has to do now and then; it wants to be asked at least every few seconds.

@@ -23,6 +23,7 @@
 //! The reservation is lost by a store conditional that stores what is there already: what the guest reserved before an exit must not be what a store of its
 //! own afterwards relies on, when Rust's compare-and-swap came between.
 
+use super::cpus::CPUS;
 use crate::exits;
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -62,7 +63,8 @@ const AREA_WORDS: usize = platform(word::RESET) / 8 + 1;
 #[repr(C, align(128))]
 struct Area([AtomicU64; AREA_WORDS]);
 
-static AREA: Area = Area([const { AtomicU64::new(0) }; AREA_WORDS]);
+/// One for each CPU that runs us.
+static AREAS: [Area; CPUS] = [const { Area([const { AtomicU64::new(0) }; AREA_WORDS]) }; CPUS];
 
 /// What [`enter_guest`] says of an exit that the short way began.
 const BEGUN: u64 = 1;
@@ -76,17 +78,19 @@ pub enum Left {
     Begun,
 }
 
-/// Has this CPU's interrupts store registers in an area of its own.
-pub fn arm() {
-    // SAFETY: 1. the area is static, and nothing else uses it.
-    unsafe { hypervisor::set_hsprg0((&raw const AREA).addr() as u64) }
+/// Has this CPU, the `cpu`th that runs us (below [`CPUS`]), store registers in an area of its own at interrupts.
+pub fn arm(cpu: usize) {
+    // SAFETY: 1. the area is static, and no other CPU has this number.
+    unsafe { hypervisor::set_hsprg0((&raw const AREAS[cpu]).addr() as u64) }
 }
 
 /// Whether a system reset came of which nobody was told; from now on somebody is.
 #[must_use]
 pub fn take_reset(vcpu: &mut Vcpu) -> bool {
+    let own = hypervisor::hsprg0();
+    let area = AREAS.iter().find(|area| core::ptr::from_ref(*area).addr() as u64 == own);
     // Relaxed: written by this CPU itself.
-    let ours = AREA.0[AREA_WORDS - 1].swap(0, Ordering::Relaxed);
+    let ours = area.map_or(0, |area| area.0[AREA_WORDS - 1].swap(0, Ordering::Relaxed));
     ours | core::mem::take(&mut vcpu.platform[word::RESET]) != 0
 }
 
@@ -101,7 +105,8 @@ pub unsafe fn run<S: Short>(vcpu: &mut Vcpu, short: &mut S) -> Left {
     vcpu.platform[word::DATA] = function(data::<S> as *const ());
     vcpu.platform[word::FETCH] = function(fetch::<S> as *const ());
     vcpu.platform[word::CALL] = function(call::<S> as *const ());
-    vcpu.platform[word::AREA] = (&raw const AREA).addr() as u64;
+    // Between two stays it names this CPU's own area.
+    vcpu.platform[word::AREA] = hypervisor::hsprg0();
     let desk: *mut S = short;
     let vcpu: *mut Vcpu = vcpu;
     // The handlers find both by these pointers.
@@ -162,6 +167,10 @@ const PPR: usize = offset_of!(Regs, softe);
 const _: () = assert!(size_of::<Regs>() <= size_of::<Area>() && word::RESET < PLATFORM_WORDS);
 const _: () = assert!(Next::Resume as u64 == 0 && Next::Whole as u64 == 3);
 
+#[allow(
+    improper_ctypes,
+    reason = "the assembly looks at registers and platform words only, whose places are asserted above"
+)]
 unsafe extern "C" {
     /// # Safety
     /// As for [`run`].

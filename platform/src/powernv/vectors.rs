@@ -39,7 +39,7 @@ const EXITS: [(u64, unsafe extern "C" fn()); 12] = [
 
 /// Has a guest's exits arrive where they belong.
 pub fn install() {
-    super::switch::arm();
+    super::switch::arm(0);
     for (vector, target) in EXITS {
         let target = (target as *const ()).addr() as u64;
         write(vector, branch(vector, target));

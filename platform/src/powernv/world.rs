@@ -42,6 +42,8 @@ pub struct Bare {
     owner: Owner,
     /// The guest's registers that our own translation is in place of.
     aside: Option<Aside>,
+    /// Whether this CPU looks after the log.
+    keeps_log: bool,
 }
 
 impl Bare {
@@ -50,14 +52,15 @@ impl Bare {
     pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
         let decrementer = Decrementer::new(decrementer_bits);
         let lpcr = radix_guest(decrementer.is_large()) | WAKES;
-        Self {
-            cpu,
-            facilities: facilities(cpu),
-            lpcr,
-            decrementer,
-            owner: Owner::new(cpu.is_v31(), true),
-            aside: own::on(),
-        }
+        let owner = Owner::new(cpu.is_v31(), true);
+        let facilities = facilities(cpu);
+        Self { cpu, facilities, lpcr, decrementer, owner, aside: own::on(), keeps_log: true }
+    }
+
+    /// The same on a further CPU, which leaves the log alone: its critical section knows one CPU.
+    #[must_use]
+    pub fn further(cpu: Cpu, decrementer_bits: u32) -> Self {
+        Self { keeps_log: false, ..Self::new(cpu, decrementer_bits) }
     }
 
     /// Loads what the CPU has to hold before the guest runs.
@@ -208,14 +211,14 @@ impl Bare {
         vcpu.regs.trap = vector;
         match vector {
             vector::HMI => {
-                maintain();
+                maintain(self.keeps_log);
                 return Exit::External;
             }
             // Its cause stands in it.
             // SAFETY: 1. facilities are a guest's own registers.
             vector::HFU => unsafe { hypervisor::set_hfscr(self.facilities) },
             vector::MACHINE_CHECK => return machine_check::exit(vcpu, self.cpu),
-            vector::HDEC => exits::upkeep(),
+            vector::HDEC if self.keeps_log => exits::upkeep(),
             _ => {}
         }
         exits::decode(vcpu, vector, Some(low_word(hypervisor::hsrr1() & Srr1::CAUSE_MASK)))
@@ -223,8 +226,11 @@ impl Bare {
 }
 
 /// A hypervisor maintenance interrupt: the firmware knows what to do, and the guest goes on.
-fn maintain() {
+fn maintain(logs: bool) {
     let cause = hypervisor::hmer();
     let recovered = opal::handle_maintenance();
+    if !logs {
+        return;
+    }
     defmt::warn!("hypervisor maintenance interrupt: HMER {=u64:#x}, recovered: {=bool}", cause, recovered);
 }

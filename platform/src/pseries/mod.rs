@@ -13,7 +13,7 @@ use crate::boot::refusal::Refusal;
 use crate::hardware;
 use crate::host::Around;
 use crate::terminal::Terminal;
-use hv_core::guest::cmdline::Options;
+use hv_core::guest::cmdline::{Options, SelfTest};
 use ppc64_arch::cpu::{Hcall, hcall};
 use ppc64_arch::pvr::Cpu;
 
@@ -24,6 +24,10 @@ impl Platform for Pseries {
     type World = world::Nested;
     fn init(_: &Machine, _: &Options) -> Result<(), Refusal> {
         Ok(nested::init()?)
+    }
+
+    fn self_test(_: &Machine, _: &SelfTest) -> Result<bool, Refusal> {
+        Err(Refusal::NoSelfTest)
     }
 
     fn hardware() -> hardware::Machine {

@@ -15,6 +15,7 @@ mod hostile;
 mod matrix;
 mod measure;
 mod registers;
+mod self_test;
 mod session;
 mod stats;
 mod terminal;
@@ -83,6 +84,7 @@ pub fn cases(extent: Extent) -> Vec<Case> {
         hostile::cases(),
         measure::cases(),
         registers::cases(),
+        self_test::cases(extent),
         terminal::cases(),
     ];
     guests.chain(others.into_iter().flatten()).collect()
