@@ -231,7 +231,11 @@ fn terminals(root: &Node) -> Result<Vec<Vty, TERMINALS>, TreeError> {
 fn reserved(root: &Node) -> Result<Vec<Range<u64>, RESERVATIONS>, TreeError> {
     const TOO_MANY: TreeError = TreeError::Invalid("number of reserved ranges");
     let mut ranges = Vec::new();
-    let mut add = |start: u64, bytes: u64| ranges.push(start..start.saturating_add(bytes)).map_err(|_| TOO_MANY);
+    // skiboot says everything twice.
+    let mut add = |start: u64, bytes: u64| {
+        let range = start..start.saturating_add(bytes);
+        if ranges.contains(&range) { Ok(()) } else { ranges.push(range).map_err(|_| TOO_MANY) }
+    };
     let nodes = root.child("reserved-memory").into_iter().flat_map(|node| node.children());
     for node in nodes {
         if let Some((start, bytes)) = pair(&node, "reg")? {
