@@ -105,7 +105,7 @@ entry_of:
     b from_firmware
     .org 0x80
     BIG_TO_LITTLE_ENDIAN
-    b from_reset
+    b from_bare
 
     # 0x100: reset.
     .org 0x100
@@ -222,6 +222,19 @@ interrupt_common:
     ld %r1, {gprs}+8(%r1)
     rfid
 
+    # As from_reset, on every CPU of the machine at once: the first one goes on, the others wait for ever.
+from_bare:
+    LOAD_ADDRESS %r10, first_come
+1:  lwarx %r11, 0, %r10
+    cmpwi %r11, 0
+    bne 2f
+    li %r11, 1
+    stwcx. %r11, 0, %r10
+    bne 1b
+    b from_reset
+2:  or %r31, %r31, %r31          # very low priority
+    b 2b
+
     # r3 = device tree. The image lies where it is linked.
 from_reset:
     PREPARE_RUST
@@ -312,6 +325,11 @@ firmware_call:
     ld %r0, 16(%r1)
     mtlr %r0
     blr
+
+    .section .data.first_come, \"aw\"  # not in .bss, which is zeroed later
+    .balign 4
+first_come:
+    .long 0
 
     # A further processor, as the firmware starts it: big-endian, r3 = its PIR. One for which no post stands waits for ever.
     .section .text.entry_secondary, \"ax\"

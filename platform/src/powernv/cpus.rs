@@ -140,6 +140,13 @@ pub fn start(all: &mut All, pir: u32, hz: u64) -> Result<&Started, CpuError> {
     all.last().ok_or(CpuError::NoPost)
 }
 
+/// Whether the far end of each further CPU's stack is as it was at the beginning: zeros.
+#[must_use]
+pub fn stacks_are_sound() -> bool {
+    const END: usize = 32;
+    STACKS.0.iter().all(|stack| stack[..END].iter().all(|word| word.load(Ordering::Relaxed) == 0))
+}
+
 /// Waits until `done`, at most so many ticks; whether it was.
 pub fn until(ticks: u64, mut done: impl FnMut() -> bool) -> bool {
     let start = cpu::timebase();

@@ -85,7 +85,7 @@ pub fn run(machine: &Machine, wanted: &SelfTest) -> Result<bool, Refusal> {
     memory::run(&mut report, machine, &memory, &kept, wanted.inject);
     guests(&mut report, machine, cpu, &memory, &others)?;
     ring::run(&mut report);
-    let sound = crate::memory::stacks_are_sound();
+    let sound = crate::memory::stacks_are_sound() && super::cpus::stacks_are_sound();
     report.verdict(
         "stacks",
         sound,
