@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn leaves_are_as_large_as_they_can_be() {
-        let (tables, _) = tree(&[0x4000_0000..0x1_0000_0000]);
+        let (tables, _) = tree(std::slice::from_ref(&(0x4000_0000..0x1_0000_0000)));
         assert_eq!(tables.0.len(), 2, "a root, and a table of 1 GiB leaves");
     }
 }
