@@ -192,8 +192,11 @@ impl World for Bare {
         let wake = deadline.map_or(vcpu.dec_expiry, |deadline| deadline.min(vcpu.dec_expiry));
         if cpu::timebase() < wake {
             self.decrementer.count_to(wake);
-            // SAFETY: 1. hypervisor state; 2. the decrementer ends it at `wake` at the latest.
-            unsafe { cpu::stop() }
+            // SAFETY: 1. hypervisor state; 2. the decrementer ends it at `wake` at the latest; 3. the hypervisor's own decrementer, which has expired or soon will, would end it at once.
+            unsafe {
+                hypervisor::set_hdec(LONGEST_STAY);
+                cpu::stop();
+            }
             self.decrementer.forget();
         }
     }
