@@ -7,7 +7,7 @@ use anyhow::Result;
 use std::process::Command;
 
 /// Packages whose tests run on the host.
-const HOST: [&str; 7] = ["ppc64-arch", "hv-core", "machine", "model", "mmu-bench", "e2e", "scripts"];
+const HOST: [&str; 8] = ["ppc64-arch", "hv-core", "opal-wire", "machine", "model", "mmu-bench", "e2e", "scripts"];
 /// Workspaces of their own, for other targets.
 const GUESTS: [&str; 4] = ["hostile", "linux-probe", "measure", "registers"];
 
