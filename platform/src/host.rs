@@ -1,7 +1,7 @@
 //! What a guest's calls need from the machine: clocks, the console, random numbers.
 
-use crate::terminal::Terminal;
-use heapless::{Deque, Vec};
+use crate::terminal::{Terminal, Typed};
+use heapless::Vec;
 use hv_core::guest::Host;
 use ppc64_arch::cpu;
 use spin::Mutex;
@@ -12,8 +12,7 @@ pub struct Around {
     timebase_hz: u64,
     /// Seconds since 1970 UTC at a timebase. The machine's clock is asked once; from then on the timebase keeps it.
     clock: Option<(u64, u64)>,
-    /// What the terminal gave beyond what the guest asked for: it is read 16 bytes at a time.
-    typed: Mutex<Deque<u8, 16>>,
+    typed: Mutex<Typed>,
     characteristics: Option<(u64, u64)>,
     /// On a console that several guests share: the name before each line, and the line that is not whole yet.
     shared: Option<(&'static str, Mutex<Vec<u8, LINE>>)>,
@@ -32,7 +31,7 @@ impl Around {
         characteristics: Option<(u64, u64)>,
     ) -> Self {
         let clock = seconds.map(|seconds| (seconds, cpu::timebase()));
-        Self { terminal, timebase_hz, clock, typed: Mutex::new(Deque::new()), characteristics, shared: None }
+        Self { terminal, timebase_hz, clock, typed: Mutex::new(Typed::at(terminal)), characteristics, shared: None }
     }
 
     /// The same, with a name before each line that the guest prints, and its lines kept whole.
@@ -76,20 +75,7 @@ impl Host for Around {
     }
 
     fn console_read(&self, bytes: &mut [u8]) -> usize {
-        let mut typed = self.typed.lock();
-        let mut count = 0;
-        while count < bytes.len() {
-            if typed.is_empty() {
-                let mut chunk = [0; 16];
-                let got = self.terminal.read(&mut chunk);
-                // As many as the queue holds, so it has room.
-                typed.extend(chunk[..got].iter().copied());
-            }
-            let Some(byte) = typed.pop_front() else { break };
-            bytes[count] = byte;
-            count += 1;
-        }
-        count
+        self.typed.lock().take(bytes)
     }
 
     fn random(&self) -> Option<u64> {

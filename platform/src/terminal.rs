@@ -1,5 +1,9 @@
 //! A terminal of the machine below, of whatever kind: the guest's console and our own words, or the log.
 
+mod io;
+
+pub use io::Typed;
+
 use crate::powernv::{opal, uart};
 use crate::pseries::console::{self, Vty};
 
@@ -35,12 +39,8 @@ impl Terminal {
     }
 
     /// Writes everything, trying again while the terminal is busy, but not for ever: a terminal that takes nothing loses the rest.
-    pub fn write_all(self, mut bytes: &[u8]) {
-        let mut tries = 1_000_000;
-        while !bytes.is_empty() && tries > 0 {
-            bytes = &bytes[self.write(bytes)..];
-            tries -= 1;
-        }
+    pub fn write_all(mut self, bytes: &[u8]) {
+        _ = embedded_io::Write::write_all(&mut self, bytes);
     }
 
     /// Reads what was typed; how many bytes. `into` has room for 16.
