@@ -26,6 +26,8 @@ pub struct Options {
     pub twins: bool,
     /// `samewise.measures=firmware|on|off`; firmware without it.
     pub measures: Wish,
+    /// `samewise.expect-i2c=LIST`: devices that the self-test has to find, as it reads them itself.
+    pub expect_i2c: String,
     /// All other words, with one space between two of them.
     pub bootargs: String,
 }
@@ -42,6 +44,7 @@ impl Default for Options {
             twins: false,
             measures: Wish::Firmware,
             self_test: SelfTest::default(),
+            expect_i2c: String::new(),
             bootargs,
         }
     }
@@ -141,6 +144,7 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             Some((name @ ("self-test" | "expect-cpus" | "inject"), value)) => {
                 options.self_test.set(name, value).ok_or(CmdlineError::BadSelfTest(word))?;
             }
+            Some(("expect-i2c", list)) => options.expect_i2c = list.into(),
             _ => return Err(CmdlineError::UnknownWord(word)),
         }
     }

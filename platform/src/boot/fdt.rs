@@ -29,6 +29,9 @@ const THREADS: usize = 8;
 /// UARTs that are looked at.
 const UARTS: usize = 4;
 
+/// I2C buses that are looked at: two sockets of 46.
+const I2C_BUSES: usize = 128;
+
 /// A virtual terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vty {
@@ -57,6 +60,8 @@ pub struct Machine {
     pub terminals: Vec<Vty, TERMINALS>,
     /// UARTs on the LPC bus, by their port; lowest first.
     pub uarts: Vec<u32, UARTS>,
+    /// I2C buses, by the firmware's numbers for them.
+    pub i2c_buses: Vec<u32, I2C_BUSES>,
     /// Ticks of the timebase a second.
     pub timebase_hz: u64,
     /// Processor version.
@@ -164,6 +169,7 @@ fn describe(tree: Tree<'static>, place: Range<u64>) -> Result<Machine, TreeError
         reserved: reserved(&root)?,
         terminals: terminals(&root)?,
         uarts: uarts(&root),
+        i2c_buses: i2c_buses(&root),
         timebase_hz: u64::from(cell(&cpu, "timebase-frequency")?.ok_or(TreeError::Missing("timebase-frequency"))?),
         pvr: Pvr::new(cell(&cpu, "cpu-version")?.ok_or(TreeError::Missing("cpu-version"))?),
         decrementer_bits: cell(&cpu, "ibm,dec-bits")?.unwrap_or(32),
@@ -264,6 +270,14 @@ fn uarts(root: &Node) -> Vec<u32, UARTS> {
     }
     found.sort_unstable();
     found
+}
+
+/// Numbers of the I2C buses (`/xscom@*/i2cm@*/i2c-bus@*`), as the firmware has them.
+fn i2c_buses(root: &Node) -> Vec<u32, I2C_BUSES> {
+    let controllers = root.children().filter(|node| node.base_name() == "xscom").flat_map(|node| node.children());
+    let buses = controllers.filter(|node| node.base_name() == "i2cm").flat_map(|node| node.children());
+    let named = buses.filter(|node| node.base_name() == "i2c-bus");
+    named.filter_map(|node| first_cell(&node, "ibm,opal-id")).take(I2C_BUSES).collect()
 }
 
 /// Interrupt server numbers of each core's threads.

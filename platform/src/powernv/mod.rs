@@ -4,7 +4,9 @@
 //! | --- | --- |
 //! | [`cpus`] | further processors: started, and given work |
 //! | [`selftest`] | the machine and ourselves, checked one by one |
-//! | [`opal`] | calls to the firmware: console, clock, power |
+//! | [`opal`] | calls to the firmware: console, clock, power; calls that end later |
+//! | [`i2c`] | I2C buses, by such calls |
+//! | [`delay`] | waiting, for drivers |
 //! | [`uart`] | the serial port that the log goes to, and the console without firmware |
 //! | [`vectors`] | where interrupts arrive, and which of them are a guest's exits |
 //! | [`switch`] | into the guest and back, and the short way |
@@ -17,6 +19,8 @@
 //! Addresses of the hypervisor are real addresses, with translation on or off ([`own`]).
 
 pub mod cpus;
+pub mod delay;
+pub mod i2c;
 pub mod machine_check;
 pub mod measures;
 pub mod opal;

@@ -3,6 +3,8 @@
 //! A call leaves for big-endian mode and comes back; the firmware keeps r1 and r13 to r31, uses a stack of its own, and neither floating point nor vectors. SRR0, SRR1, HSRR0 and HSRR1
 //! are lost, so a call is made only where the guest's are stored.
 
+pub mod completion;
+
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 use ppc64_arch::cpu;
@@ -19,8 +21,8 @@ pub struct Opal {
 }
 
 impl Opal {
-    /// A message is at least as large as one that carries eight parameters.
-    pub const LEAST_MESSAGE: u32 = 72;
+    /// The size of messages where the device tree does not say.
+    pub const LEAST_MESSAGE: u32 = opal_wire::message::LEAST_BYTES;
 }
 
 /// The firmware in memory that every report reads: base and entry; 0 is none.
@@ -28,7 +30,7 @@ static BASE: AtomicU64 = AtomicU64::new(0);
 static ENTRY: AtomicU64 = AtomicU64::new(0);
 
 /// Numbers of the calls (skiboot, `opal-api.h`).
-mod token {
+pub(super) mod token {
     pub const CONSOLE_WRITE: u64 = 1;
     pub const CONSOLE_READ: u64 = 2;
     pub const RTC_READ: u64 = 3;
@@ -39,7 +41,9 @@ mod token {
     pub const LPC_READ: u64 = 67;
     pub const LPC_WRITE: u64 = 68;
     pub const REINIT_CPUS: u64 = 70;
+    pub const CHECK_ASYNC_COMPLETION: u64 = 86;
     pub const HANDLE_HMI: u64 = 98;
+    pub const I2C_REQUEST: u64 = 109;
 }
 
 /// Answers.
@@ -52,6 +56,8 @@ pub mod code {
     pub const BUSY: i64 = -2;
     /// Try again, after events were polled.
     pub const BUSY_EVENT: i64 = -12;
+    /// Begun; a message will say how it ended.
+    pub const ASYNC_COMPLETION: i64 = -15;
 }
 
 /// Makes the firmware known.

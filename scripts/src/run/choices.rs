@@ -67,6 +67,12 @@ impl Platform {
         self != Self::Pseries
     }
 
+    /// I2C devices that QEMU's model of the machine has, as the hypervisor's self-test is told of them.
+    pub fn i2c_devices(self) -> Option<&'static str> {
+        // On the second port of the third controller: power of PCIe slots.
+        (self == Self::Powernv10Rainier).then_some("1e:63:pca9552,1e:25:pca9554")
+    }
+
     /// The processor, where the machine has only one kind.
     pub fn cpu(self) -> Option<Cpu> {
         match self {

@@ -51,7 +51,9 @@ pub fn under_hypervisor(args: &RunArgs, guest: &Guest, hypervisor: &Hypervisor, 
 pub fn self_test(args: &RunArgs, hypervisor: &Hypervisor, files: &Files) -> Result<Machine> {
     let board = board(args, args.firmware.unwrap_or(Firmware::Skiboot), hypervisor)?;
     let machine = machine(args, board, SELF_TEST_MEMORY, hypervisor.kept_elf()?)?;
-    let append = words("samewise.self-test=on", args.append.as_deref());
+    let expected = args.platform.i2c_devices().map(|list| format!("samewise.expect-i2c={list}"));
+    let asked = words("samewise.self-test=on", expected.as_deref());
+    let append = words(&asked, args.append.as_deref());
     Ok(Machine { processors: args.host_cpus, append, log: Some(files.raw.clone()), ..machine })
 }
 

@@ -15,11 +15,13 @@
 //! | [`guest`] | a guest of a few instructions, for the next two |
 //! | [`storage`] | each kind of storage interrupt, raised once and resolved |
 //! | [`tlbie`] | an invalidation seen on another CPU |
+//! | [`i2c`] | who answers on I2C buses, and drivers |
 //! | [`ring`] | the log's ring, and records in it |
 
 mod cpus;
 mod firmware;
 mod guest;
+mod i2c;
 mod memory;
 mod ring;
 mod storage;
@@ -84,6 +86,7 @@ pub fn run(machine: &Machine, wanted: &SelfTest) -> Result<bool, Refusal> {
     let (memory, kept) = frames::lay_out(machine, PowerNv::hardware())?;
     memory::run(&mut report, machine, &memory, &kept, wanted.inject);
     guests(&mut report, machine, cpu, &memory, &others)?;
+    i2c::run(&mut report, machine);
     ring::run(&mut report);
     let sound = crate::memory::stacks_are_sound() && super::cpus::stacks_are_sound();
     report.verdict(
