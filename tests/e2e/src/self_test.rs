@@ -18,6 +18,12 @@ struct Broken {
 const BROKEN: &[Broken] = &[
     Broken { name: "cpu-missing", words: "samewise.expect-cpus=4", fails: "self-test: FAIL cpus: 2 threads" },
     Broken { name: "timebase-off", words: "samewise.inject=timebase", fails: "self-test: FAIL timebase: PIR" },
+    Broken {
+        name: "device-removed",
+        // The devices of powernv10-rainier, on a machine that has none.
+        words: "samewise.expect-i2c=1e:63",
+        fails: "self-test: FAIL i2c-expected: 1e:63",
+    },
     Broken { name: "memory-bit", words: "samewise.inject=memory", fails: "self-test: FAIL memory-pattern: 0x" },
 ];
 
@@ -39,6 +45,11 @@ fn passes(setting: &Setting, machine: &str, cpus: &str) -> Result<String> {
     let options = ["--platform", machine, "--self-test", "--host-cpus", cpus, "--append", &expected];
     let ended = run(setting, &options)?.with_code(0)?.printing(", 0 failed")?;
     ensure!(!ended.console.contains("self-test: FAIL"), "a line failed:\n{}", ended.console);
+    if machine == "powernv10-rainier" {
+        for driven in ["ok   i2c-pca9552: 1e:63", "ok   i2c-pca9554: 1e:25"] {
+            ensure!(ended.console.contains(driven), "no line {driven}");
+        }
+    }
     summary(&ended)
 }
 

@@ -12,7 +12,7 @@ use ppc64_arch::cpu;
 /// Addresses that devices have; the others mean something to the bus itself (UM10204, reserved addresses).
 const ADDRESSES: RangeInclusive<u8> = 0x08..=0x77;
 /// Seconds for all buses.
-const PATIENCE: u64 = 20;
+const PATIENCE: u64 = 10;
 
 /// A bus and an address on it.
 pub type Place = (u32, u8);
