@@ -58,11 +58,32 @@ pub(super) struct Log<'a, H> {
     bytes: u64,
 }
 
-/// Where a page's bit is.
-struct Position {
-    frame: u64,
-    word: u64,
+/// Where a page's bit stands: looked up once, for whoever asks whether it has a frame and then sets it.
+pub(super) struct Spot<'a> {
+    word: &'a AtomicU64,
+    summary: &'a AtomicU64,
+    /// Which bit of the word is the page's, and which of the summary its region's.
     bit: u64,
+    region: u64,
+}
+
+impl Spot<'_> {
+    /// The page was written, or is about to be, and with it all of its leaf of `size`. To be called after the swap that permits it.
+    #[inline(always)]
+    pub fn mark(&self, size: LeafSize) {
+        self.mark_pages(match size {
+            LeafSize::Size4K => 1 << self.bit,
+            LeafSize::Size64K => 0xffff << (self.bit & !0xf),
+            LeafSize::Size2M | LeafSize::Size1G => u64::MAX,
+        });
+    }
+
+    #[inline(always)]
+    fn mark_pages(&self, bits: u64) {
+        // Release: the entry that permits the store before the bit, and the bit before the summary.
+        self.word.fetch_or(bits, Ordering::Release);
+        self.summary.fetch_or(1 << self.region, Ordering::Release);
+    }
 }
 
 impl<'a, H: Hardware> Log<'a, H> {
@@ -95,20 +116,38 @@ impl<'a, H: Hardware> Log<'a, H> {
         (at != NONE).then(|| unsafe { self.memory.hardware.entries(HostReal::new(at), pages.div_ceil(WORD) as usize) })
     }
 
-    fn position(&self, at: GuestReal) -> Position {
-        let page = (at.raw() - self.base) / PAGE;
-        let (frame, word) = (page / (FRAME_WORDS * WORD), page % (FRAME_WORDS * WORD) / WORD);
-        Position { frame, word, bit: page % WORD }
+    /// Where the bit of `at` stands, if there is a frame for it.
+    #[inline(always)]
+    pub fn spot(&self, at: GuestReal) -> Option<Spot<'_>> {
+        let offset = at.raw().wrapping_sub(self.base);
+        if offset >= self.bytes {
+            return None;
+        }
+        let page = offset / PAGE;
+        let word = page % (FRAME_WORDS * WORD) / WORD;
+        let [frame, summary] = self.pair(offset / FRAME_SPAN);
+        // Acquire: pairs with the release of whoever put the zeroed frame there.
+        let frame = frame.load(Ordering::Acquire);
+        if frame == NONE {
+            return None;
+        }
+        // SAFETY: 1. As for the directory, which owns it. 2. A frame has more words than any page of it counts to.
+        let words = unsafe { self.memory.hardware.entries(HostReal::new(frame), word as usize + 1) };
+        Some(Spot { word: &words[word as usize], summary, bit: page % WORD, region: word / REGION_WORDS })
     }
 
-    /// Whether the bit of `at` has a frame to stand in.
-    pub fn has_room(&self, at: GuestReal) -> bool {
-        self.words(self.position(at).frame).is_some()
+    /// What the directory says of frame number `frame`, which lies in the slot: its address, and its summary.
+    #[inline(always)]
+    fn pair(&self, frame: u64) -> [&AtomicU64; 2] {
+        let at = frame as usize * 2;
+        // SAFETY: 1. As in `directory`. 2. That far it goes, since the slot does.
+        let pair = &unsafe { self.memory.hardware.entries(self.directory, at + 2) }[at..];
+        [&pair[0], &pair[1]]
     }
 
     /// Gives the bits around `at` a frame of zeros, or gives it back if another CPU was faster.
     pub fn add(&self, at: GuestReal, frame: Frame) -> Result<(), Frame> {
-        let cell = &self.directory()[self.position(at).frame as usize * 2];
+        let cell = &self.directory()[((at.raw() - self.base) / FRAME_SPAN) as usize * 2];
         // Release: the zeros before the address. Relaxed on failure: the frame that is there is read by `words`.
         if cell.compare_exchange(NONE, frame.at().raw(), Ordering::Release, Ordering::Relaxed).is_err() {
             return Err(frame);
@@ -117,24 +156,14 @@ impl<'a, H: Hardware> Log<'a, H> {
         Ok(())
     }
 
-    /// The page of `size` at `at`, which has a frame, was written, or is about to be. To be called after the swap that permits it.
+    /// Marks every spot of the page of `size` at `at`, which has a frame. A huge leaf does not permit stores while the log is on, but nothing here depends on it.
     pub fn mark(&self, at: GuestReal, size: LeafSize) {
-        let Position { frame, word, bit } = self.position(at.align_down(size));
-        let Some(words) = self.words(frame) else { return };
-        let pages = size.bytes() / PAGE;
-        if pages >= WORD {
-            // Whole words; a leaf that large does not permit stores while the log is on, but nothing here depends on it.
-            let last = (word + pages / WORD).min(words.len() as u64);
-            (word..last).for_each(|word| self.mark_word(words, frame, word, u64::MAX));
-        } else {
-            self.mark_word(words, frame, word, ((1 << pages) - 1) << bit);
+        let first = at.align_down(size).raw();
+        for at in (first..first + size.bytes()).step_by((WORD * PAGE) as usize) {
+            if let Some(spot) = self.spot(GuestReal::new(at)) {
+                spot.mark(size);
+            }
         }
-    }
-
-    fn mark_word(&self, words: &[AtomicU64], frame: u64, word: u64, bits: u64) {
-        // Release: the entry that permits the store before the bit, and the bit before the summary.
-        words[word as usize].fetch_or(bits, Ordering::Release);
-        self.directory()[frame as usize * 2 + 1].fetch_or(1 << (word / REGION_WORDS), Ordering::Release);
     }
 
     /// Takes every group of 64 pages that has a dirty one: the address of its first page, and the bits.

@@ -157,13 +157,43 @@ fn pinned<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, re
     if stores && slot.read_only() {
         return Attempt::ReadOnly;
     }
-    let mut work = Work { space, cpu, slot, request };
     if stores && slot.log().is_some() {
-        return work.aside().logged_store();
+        return logged_store(space, cpu, request.at, request.own);
     }
+    let mut work = Work { space, cpu, slot, request };
     // SAFETY: 1. As in `look`.
     let seen = unsafe { space.walk_here(request.at) };
     work.handle_here(seen)
+}
+
+/// A store to a slot whose log is on: its bit has room before anything changes, and is set after the swap and before the guest goes on.
+///
+/// What migration makes common, a small page that only lacks W, is done here in one piece with few arguments: stores to other slots pay nothing for it, and it
+/// does not pay for what else such a store may meet.
+#[inline(never)]
+fn logged_store<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    cpu: &mut Cpu,
+    at: GuestReal,
+    own: bool,
+) -> Attempt {
+    let slot = space.slots().again(cpu.hint);
+    let mut work = Work { space, cpu, slot, request: Request { at, access: Access::Write, own } };
+    let Some(log) = Log::of(space.memory(), &slot) else { return Attempt::Broken };
+    let Some(spot) = log.spot(at) else { return work.aside().logged_change() };
+    // SAFETY: 1. As in `look`.
+    let seen = unsafe { space.walk_here(at) };
+    match seen.entry() {
+        Entry::Leaf(leaf) if permits(leaf, Access::Write) => Attempt::Resumed(Outcome::Spurious),
+        Entry::Leaf(leaf) if work.only_lacks(seen.place, leaf) => {
+            let attempt = work.raise(seen, leaf);
+            if let Attempt::Resumed(Outcome::Upgraded) = attempt {
+                spot.mark(seen.place.level.leaf.unwrap_or(LeafSize::Size4K));
+            }
+            attempt
+        }
+        _ => work.aside().logged_change(),
+    }
 }
 
 /// One attempt at work, under the pin of its caller.
@@ -232,12 +262,12 @@ impl<'w, 'm, H: Hardware, D: Discipline> Work<'w, 'm, H, D> {
         }
     }
 
-    /// A store to a slot whose log is on: its bit has room before anything changes, and is set after the swap and before the guest goes on.
+    /// A store to a slot whose log is on that needs more than a right: a frame for its bit, a page, a copy, a split.
     #[cold]
-    fn logged_store(&mut self) -> Attempt {
+    fn logged_change(&mut self) -> Attempt {
         let (space, at) = (self.space, self.request.at);
         let Some(log) = Log::of(space.memory(), &self.slot) else { return Attempt::Broken };
-        if !log.has_room(at) {
+        if log.spot(at).is_none() {
             let Some(mut frame) = space.take(self.cpu, LeafSize::Size4K) else { return Attempt::Short(Short::Frames) };
             frame.zero(&space.memory().hardware);
             if let Err(unused) = log.add(at, frame) {
