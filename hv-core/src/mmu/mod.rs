@@ -50,6 +50,7 @@
 //! | [`space`] | one guest's memory: slots, root, mutations |
 //! | `range` | going over what is mapped of a range |
 //! | `owed`, [`residency`] | what has to be flushed; which CPUs are inside the guest |
+//! | [`places`] | on which CPUs a partition has been, where flushes reach one or all |
 //! | `unlink`, `prune` | pages and tables taken out, flushed, freed; tables that map nothing |
 //! | `split`, `promote` | one huge leaf, or a table of small ones |
 //! | `protect`, `dirty`, `age` | stores forbidden; which pages were written; which were used |
@@ -71,6 +72,7 @@ mod interleavings;
 pub mod ledger;
 mod owed;
 pub mod pins;
+pub mod places;
 mod promote;
 mod protect;
 mod prune;

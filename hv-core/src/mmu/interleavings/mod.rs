@@ -28,6 +28,7 @@
 //! | `turns` | mutations and mutations | the lock |
 //! | `storm` | all of it, many steps, random orders (`--cfg shuttle`) | what loads see, the log, books, frames |
 //! | `residency` | CPUs that enter the guest and flushes that do not reach them | the version, inside and out |
+//! | `places` | CPUs that come to a partition and flushes that stay on one | the place before the walk, the entry before the place |
 
 mod account;
 #[cfg(loom)]
@@ -42,6 +43,8 @@ mod machine;
 mod pages;
 #[cfg(loom)]
 mod pair;
+#[cfg(loom)]
+mod places;
 #[cfg(loom)]
 mod prepare;
 #[cfg(loom)]
