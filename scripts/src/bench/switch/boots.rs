@@ -1,4 +1,4 @@
-//! The guest that measures, booted once for each size of page and once with a budget, under the instruction counter.
+//! The guest that measures, booted once for each size of page, once with a budget and once with measures against speculation, under the instruction counter.
 
 use super::platforms::Platform;
 use crate::proc;
@@ -27,25 +27,39 @@ const DONE: &str = "done";
 struct Boot {
     name: &'static str,
     words: &'static [&'static str],
+    /// Before the names of its events.
+    prefix: &'static str,
+    /// Only where there is no hypervisor below.
+    bare_metal: bool,
 }
 
-const BOOTS: [Boot; 4] = [
-    Boot { name: "4 KiB", words: &["--granule", "4k", "--append", "samewise.bench=on"] },
-    Boot { name: "64 KiB", words: &["--granule", "64k", "--append", "measure=64k"] },
-    Boot { name: "2 MiB", words: &["--granule", "2m", "--append", "measure=2m"] },
+impl Boot {
+    const fn new(name: &'static str, words: &'static [&'static str]) -> Self {
+        Self { name, words, prefix: "", bare_metal: false }
+    }
+}
+
+const BOOTS: [Boot; 5] = [
+    Boot::new("4 KiB", &["--granule", "4k", "--append", "samewise.bench=on"]),
+    Boot::new("64 KiB", &["--granule", "64k", "--append", "measure=64k"]),
+    Boot::new("2 MiB", &["--granule", "2m", "--append", "measure=2m"]),
+    Boot::new("budget", &["--granule", "4k", "--budget", "64M", "--append", "samewise.bench=on measure=page-in"]),
     Boot {
-        name: "budget",
-        words: &["--granule", "4k", "--budget", "64M", "--append", "samewise.bench=on measure=page-in"],
+        name: "measures against speculation",
+        words: &["--granule", "4k", "--append", "samewise.measures=on"],
+        prefix: "measures-",
+        bare_metal: true,
     },
 ];
 
 /// Everything that the guest tells on a platform.
 pub fn all(platform: &Platform, hypervisor: &Path, guest: &Path, step: &Step) -> Result<Told> {
     let mut told = Told::new();
-    for boot in &BOOTS {
+    for boot in BOOTS.iter().filter(|boot| platform.is_bare_metal() || !boot.bare_metal) {
         step.note(&format!("{}, {}", platform.name, boot.name));
         let prepared = prepare(platform, boot, hypervisor, guest)?;
-        told.append(&mut measure(&prepared).with_context(|| boot.name.to_owned())?);
+        let heard = measure(&prepared).with_context(|| boot.name.to_owned())?;
+        told.extend(heard.into_iter().map(|(name, value)| (format!("{}{name}", boot.prefix), value)));
     }
     Ok(told)
 }

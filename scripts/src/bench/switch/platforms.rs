@@ -12,6 +12,13 @@ pub struct Platform {
     note: Option<&'static str>,
 }
 
+impl Platform {
+    /// Whether the hypervisor has the machine to itself.
+    pub fn is_bare_metal(&self) -> bool {
+        self.name.starts_with("powernv")
+    }
+}
+
 /// What can be asked for.
 pub const NAMES: [&str; 3] = [ALL[0].name, ALL[1].name, ALL[2].name];
 
