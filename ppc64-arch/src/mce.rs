@@ -6,7 +6,8 @@
 //! | bit 42 set | DSISR, one bit each: a load or store, at DAR |
 //! | bit 42 set, and a cause of a store that was already complete | SRR1 after all: asynchronous, at no address |
 //!
-//! The architecture leaves these bits to the design. The tables are those of the machine check chapters of the POWER9 and POWER10 User's Manuals; POWER11 has POWER10's.
+//! The architecture leaves these bits to the design, whose User's Manual has a chapter on machine checks. The tables state what Linux (`arch/powerpc/kernel/mce_power.c`) and skiboot take from it for POWER9 and POWER10;
+//! they were not compared with the manuals themselves. POWER11 has POWER10's.
 
 use crate::bits::{bit, mask};
 use crate::pvr::Cpu;

@@ -101,7 +101,7 @@ fn drop_all(operands: Operands) {
 /// Waits until every CPU is done, the ways around POWER9's errata included.
 fn complete(errata: Errata, what: Flush) {
     if errata.tlbie_repeated {
-        // SAFETY: 1. as above. A fence between the first and its repetition, as the erratum's description has it.
+        // The first is done before its repetition begins, as the erratum's description has it.
         ptesync();
         drop_all(again(what));
     }
@@ -109,7 +109,7 @@ fn complete(errata: Errata, what: Flush) {
         ptesync();
         drop_all(Operands::page(0, GuestReal::new(0), LeafSize::Size4K));
     }
-    // SAFETY: 1. as above.
+    // SAFETY: 1. this platform is chosen in hypervisor state only.
     unsafe { tlb_complete() }
 }
 
