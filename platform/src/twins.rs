@@ -86,10 +86,14 @@ impl<W: World> World for InTurns<'_, W> {
         self.world.borrow_mut().enter(vcpu, deadline, &mut EverySecond { short, exits: &mut self.exits })
     }
 
-    fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>) {
+    fn put_away(&mut self, vcpu: &mut Vcpu) {
+        self.world.borrow_mut().put_away(vcpu);
+    }
+
+    fn idle(&mut self, deadline: u64) {
         // The other one has something to do.
         let now = ppc64_arch::cpu::timebase();
-        self.world.borrow_mut().idle(vcpu, Some(deadline.map_or(now, |deadline| deadline.min(now))));
+        self.world.borrow_mut().idle(deadline.min(now));
     }
 
     fn relax(&mut self) {

@@ -75,9 +75,11 @@ pub trait World {
     /// the stay.
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit;
 
-    /// Sleeps until `deadline` (host timebase) or an interrupt for this CPU, whichever is first. The guest's decrementer runs on meanwhile:
-    /// the platform keeps it in the vCPU as an absolute expiry.
-    fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>);
+    /// Stores what of `vcpu` is in this CPU still: from now on another CPU may enter it. Costs nothing for a vCPU of which nothing is here.
+    fn put_away(&mut self, vcpu: &mut Vcpu);
+
+    /// Sleeps until `deadline` (host timebase), a kick, or an interrupt for this CPU, whichever is first. A kick that came before it ends it at once.
+    fn idle(&mut self, deadline: u64);
 
     /// Lets other CPUs go on for a moment, while this one waits for one of them: low priority, a few cycles.
     fn relax(&mut self) {

@@ -241,7 +241,7 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
                 self.desk.counters.idles += 1;
                 self.vcpu.mark_yielded(self.desk.memory, now);
             }
-            self.world.idle(self.vcpu, Some(self.wake_time(now)));
+            self.world.idle(self.wake_time(now));
         }
     }
 

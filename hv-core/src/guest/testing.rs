@@ -180,9 +180,9 @@ pub type Stay<'a> = std::boxed::Box<dyn FnMut(&mut Vcpu, u64) -> Exit + 'a>;
 pub struct Script<'a> {
     pub host: &'a FakeHost,
     pub stays: VecDeque<Stay<'a>>,
-    pub sleeps: Vec<Option<u64>>,
+    pub sleeps: Vec<u64>,
     /// Called in each sleep.
-    pub on_idle: std::boxed::Box<dyn FnMut(&mut Vcpu) + 'a>,
+    pub on_idle: std::boxed::Box<dyn FnMut() + 'a>,
     /// Whether exits are offered to the short way first.
     pub short_way: bool,
     /// How the exits went that ended there.
@@ -195,7 +195,7 @@ impl<'a> Script<'a> {
             host,
             stays: VecDeque::new(),
             sleeps: Vec::new(),
-            on_idle: std::boxed::Box::new(|_| {}),
+            on_idle: std::boxed::Box::new(|| {}),
             short_way: false,
             resumed: Vec::new(),
         }
@@ -232,13 +232,13 @@ impl World for Script<'_> {
         Exit::Failed(0)
     }
 
-    fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>) {
+    fn put_away(&mut self, _: &mut Vcpu) {}
+
+    fn idle(&mut self, deadline: u64) {
         assert!(self.sleeps.len() < 1000, "sleeps for ever");
         self.sleeps.push(deadline);
-        if let Some(deadline) = deadline {
-            self.host.now.set(self.host.now.get().max(deadline));
-        }
-        (self.on_idle)(vcpu);
+        self.host.now.set(self.host.now.get().max(deadline));
+        (self.on_idle)();
     }
 }
 

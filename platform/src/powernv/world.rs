@@ -185,14 +185,15 @@ impl World for Bare {
         }
     }
 
-    fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>) {
+    fn put_away(&mut self, _: &mut Vcpu) {}
+
+    fn idle(&mut self, deadline: u64) {
         crate::log::flush();
         crate::panic::check_stacks();
         opal::poll();
-        let wake = deadline.map_or(vcpu.dec_expiry, |deadline| deadline.min(vcpu.dec_expiry));
-        if cpu::timebase() < wake {
-            self.decrementer.count_to(wake);
-            // SAFETY: 1. hypervisor state; 2. the decrementer ends it at `wake` at the latest; 3. the hypervisor's own decrementer, which has expired or soon will, would end it at once.
+        if cpu::timebase() < deadline {
+            self.decrementer.count_to(deadline);
+            // SAFETY: 1. hypervisor state; 2. the decrementer ends it at `deadline` at the latest; 3. the hypervisor's own decrementer, which has expired or soon will, would end it at once.
             unsafe {
                 hypervisor::set_hdec(LONGEST_STAY);
                 cpu::stop();

@@ -76,12 +76,13 @@ impl World for Nested {
         }
     }
 
-    fn idle(&mut self, vcpu: &mut Vcpu, deadline: Option<u64>) {
+    fn put_away(&mut self, _: &mut Vcpu) {}
+
+    fn idle(&mut self, deadline: u64) {
         crate::log::flush();
         crate::panic::check_stacks();
-        let wake = deadline.map_or(vcpu.dec_expiry, |deadline| deadline.min(vcpu.dec_expiry));
-        if cpu::timebase() < wake {
-            self.decrementer.count_to(wake);
+        if cpu::timebase() < deadline {
+            self.decrementer.count_to(deadline);
             // SAFETY: 1. waits with interrupts on, whose vectors return with them off and change no register;
             // 2. no memory is involved.
             unsafe { call(number::H_CEDE, &[]) };
