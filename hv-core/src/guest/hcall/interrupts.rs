@@ -29,14 +29,14 @@ pub fn xirr_x(call: &mut Call<'_>) -> Answer {
 /// Sets the processor's priority.
 pub fn cppr(call: &mut Call<'_>) -> Answer {
     let cppr = call.arg(0).low_byte();
-    call.machine.xics.set_cppr(call.vcpu.id, cppr)?;
+    _ = call.machine.xics.set_cppr(call.vcpu.id, cppr)?;
     Ok(Flow::Resume)
 }
 
 /// Ends an interrupt.
 pub fn eoi(call: &mut Call<'_>) -> Answer {
     let xirr = Xirr::new(call.arg(0).low_word());
-    call.machine.xics.end(call.vcpu.id, xirr)?;
+    _ = call.machine.xics.end(call.vcpu.id, xirr)?;
     Ok(Flow::Resume)
 }
 
@@ -44,7 +44,7 @@ pub fn eoi(call: &mut Call<'_>) -> Answer {
 pub fn ipi(call: &mut Call<'_>) -> Answer {
     let server = call.arg(0).word()?;
     let mfrr = call.arg(1).low_byte();
-    call.machine.xics.set_mfrr(server, mfrr)?;
+    _ = call.machine.xics.set_mfrr(server, mfrr)?;
     Ok(Flow::Resume)
 }
 

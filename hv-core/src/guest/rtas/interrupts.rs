@@ -33,7 +33,7 @@ pub fn int_off(request: &mut Request<'_, '_>) -> Outcome {
     outcome(request.call.machine.xics.set_masked(source, true))
 }
 
-fn outcome(result: Result<(), XicsError>) -> Outcome {
+fn outcome<T>(result: Result<T, XicsError>) -> Outcome {
     let status = if result.is_ok() { Status::SUCCESS } else { Status::PARAMETER };
     (status, Flow::Resume)
 }

@@ -33,9 +33,9 @@ fn fault(access: Access, at: u64) -> StorageFault {
 
 /// A machine whose terminal's interrupt reaches the processor.
 fn listening() -> Machine {
-    let mut machine = machine();
-    machine.xics.set_cppr(0, 0xff).expect("exists");
-    machine.xics.set_route(VTY_SOURCE, 0, 5).expect("exists");
+    let machine = machine();
+    _ = machine.xics.set_cppr(0, 0xff).expect("exists");
+    _ = machine.xics.set_route(VTY_SOURCE, 0, 5).expect("exists");
     machine
 }
 
@@ -78,7 +78,7 @@ fn typing_interrupts_a_guest_that_listens() {
         assert_eq!((vcpu.regs.nip, vcpu.hv.srr0), (0x500, 0x7000));
         Exit::Hdec
     });
-    let mut done = play_on(&host, &ram, listening(), on, script);
+    let done = play_on(&host, &ram, listening(), on, script);
     assert_eq!(done.counters.delivered, 1, "the second entry has interrupts off");
     assert_eq!(done.machine.xics.accept(0), Ok(Xirr::new(0xff00_0000 | VTY_SOURCE)));
 }
@@ -372,9 +372,9 @@ fn an_interrupt_that_a_call_made_deliverable_is_delivered_at_once() {
     host.type_in(b"x");
     let mut on = vcpu();
     on.regs.msr |= Msr::EE.bits();
-    let mut machine = listening();
+    let machine = listening();
     // Masked at first; the guest opens up by a call.
-    machine.xics.set_cppr(0, 0).expect("exists");
+    _ = machine.xics.set_cppr(0, 0).expect("exists");
     let script =
         Script::new(&host).with_short_way().then(calls(crate::papr::hcall::H_CPPR, &[0xff])).then(|vcpu, _| {
             assert_eq!(vcpu.regs.nip, 0x500);
