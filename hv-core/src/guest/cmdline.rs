@@ -4,6 +4,8 @@ use crate::mmu::Granule;
 use alloc::string::String;
 use ppc64_arch::addr::LeafSize;
 
+/// The most vCPUs of a guest, and the most CPUs that it runs on.
+const MOST: usize = 8;
 /// What all our words begin with.
 const PREFIX: &str = "samewise.";
 
@@ -14,6 +16,10 @@ pub struct Options {
     pub memory_bytes: Option<u64>,
     /// `samewise.budget=SIZE`: the most host memory that the guest takes, a multiple of 64 KiB; what it does not use is compressed to make room.
     pub budget: Option<u64>,
+    /// `samewise.cpus=N`: how many vCPUs the guest has, 1 to 8; 1 without it.
+    pub cpus: usize,
+    /// `samewise.host-cpus=M`: on how many CPUs at most it runs, 1 to 8; all that are found without it.
+    pub host_cpus: Option<usize>,
     /// `samewise.granule=4k|64k|2m|auto`; auto without it.
     pub granule: Granule,
     /// What a self-test is asked for.
@@ -38,6 +44,8 @@ impl Default for Options {
         Self {
             memory_bytes: None,
             budget: None,
+            cpus: 1,
+            host_cpus: None,
             granule: Granule::Auto,
             ahead: true,
             bench: false,
@@ -99,6 +107,8 @@ pub enum CmdlineError<'a> {
     BadMemory(&'a str),
     /// The same of the budget.
     BadBudget(&'a str),
+    /// Not a number from 1 to the most that there can be.
+    BadCpus(&'a str),
     /// None of the granules.
     BadGranule(&'a str),
     /// A word about the self-test whose value is none of those that there are.
@@ -131,6 +141,12 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             }
             Some(("budget", value)) => {
                 options.budget = Some(size(value).ok_or(CmdlineError::BadBudget(word))?);
+            }
+            Some(("cpus", value)) => {
+                options.cpus = count(value).ok_or(CmdlineError::BadCpus(word))?;
+            }
+            Some(("host-cpus", value)) => {
+                options.host_cpus = Some(count(value).ok_or(CmdlineError::BadCpus(word))?);
             }
             Some(("granule", value)) => {
                 options.granule = granule(value).ok_or(CmdlineError::BadGranule(word))?;
@@ -178,6 +194,11 @@ fn size(text: &str) -> Option<u64> {
     }
     let bytes = digits.parse::<u64>().ok()?.checked_mul(1 << shift)?;
     (bytes > 0 && bytes & LeafSize::Size64K.offset_mask() == 0).then_some(bytes)
+}
+
+/// A number of processors.
+fn count(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|count| (1..=MOST).contains(count))
 }
 
 fn switch(text: &str) -> Option<bool> {
@@ -246,6 +267,18 @@ mod tests {
         for text in ["", "K", "+1G", "1GG", "-1M", "0", "0G", "1", "63K", "18446744073709551616", "99999999999G", "é"]
         {
             assert_eq!(size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn processors_are_counted_from_one_to_the_most_that_there_can_be() {
+        let options = parse("samewise.cpus=4 samewise.host-cpus=2").expect("good");
+        assert_eq!((options.cpus, options.host_cpus), (4, Some(2)));
+        assert_eq!((Options::default().cpus, Options::default().host_cpus), (1, None));
+        for bad in
+            ["samewise.cpus=0", "samewise.cpus=9", "samewise.cpus=", "samewise.host-cpus=9", "samewise.host-cpus=-1"]
+        {
+            assert_eq!(parse(bad), Err(CmdlineError::BadCpus(bad)));
         }
     }
 
