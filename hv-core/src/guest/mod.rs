@@ -23,6 +23,7 @@ pub mod machine;
 pub mod regs;
 pub mod rtas;
 pub mod run;
+pub mod sched;
 pub mod stats;
 #[cfg(test)]
 mod testing;
