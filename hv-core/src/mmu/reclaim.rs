@@ -246,7 +246,7 @@ fn take_one_out<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut C
     let place = unsafe { space.walk(page.at) }.place;
     match kept {
         Ok(handle) => {
-            abort_transit(place, State::Stored(handle));
+            abort_transit(place, State::Stored(handle), space.waiters());
             space.put(cpu, frame);
             cpu.stats.paged_out += 1;
             cpu.stats.unmapped.add(page.made, LeafSize::Size4K);
@@ -255,7 +255,7 @@ fn take_one_out<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut C
         Err(_) => {
             // Resting, not a leaf: what the slot allows is for the fault to say.
             let resting = State::Resting { frame: frame.into_entry(), copied: page.made == Made::Copied };
-            abort_transit(place, resting);
+            abort_transit(place, resting, space.waiters());
             cpu.stats.kept += 1;
             false
         }
