@@ -66,10 +66,13 @@ pub(super) fn make_room<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu
     }
     // With mutations locked out, tables stay and slots are open; what is in transit here is ours to end.
     let Some(mut turn) = space.try_lock() else { return Room::Busy };
+    let paged_out = cpu.stats.paged_out;
     let freed = match short {
         Short::Frames => take_some_out(space, cpu, &mut turn.hand),
         Short::Tables => prune(space, cpu, turn.generation),
     };
+    // This one, and the store's for each page.
+    cpu.stats.locks += 1 + cpu.stats.paged_out - paged_out;
     if freed > 0 { Room::Made } else { Room::None }
 }
 

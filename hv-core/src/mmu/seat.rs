@@ -106,6 +106,14 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
         work(self.space, &mut self.cpu.borrow_mut())
     }
 
+    /// What the CPU has counted, the draws of its frames included.
+    pub fn counted(&self) -> Stats {
+        let cpu = self.cpu.borrow();
+        let mut stats = cpu.stats.clone();
+        stats.draws = cpu.frames.draws();
+        stats
+    }
+
     /// Leaves the space; the CPU can take another seat.
     pub fn leave(self) -> Cpu {
         let mut cpu = self.cpu.into_inner();

@@ -104,6 +104,8 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
 
     /// Ends the transit that `page_in` began: with the page, or with the handle again if the store cannot give it.
     fn bring_back(&mut self, seen: Seen<'w>, handle: Handle, mut frame: Frame) -> Attempt {
+        // The store's, now and when it forgets the page.
+        self.cpu.stats.locks += 2;
         let Ok(made) = self.space.fetch(self.cpu, handle, &mut frame) else {
             abort_transit(seen.place, State::Stored(handle), self.space.waiters());
             self.space.put(self.cpu, frame);

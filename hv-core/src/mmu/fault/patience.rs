@@ -83,6 +83,7 @@ fn serialised<H: Hardware, D: Discipline>(
     cpu.stats.again(Reason::Serialised);
     for _ in 0..LOCK_TURNS {
         if let Some(_no_mutation) = space.try_lock() {
+            cpu.stats.locks += 1;
             return locked(space, desk, cpu, request);
         }
         relax();
