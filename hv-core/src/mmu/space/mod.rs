@@ -259,7 +259,11 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
         cpu.stats.flushes += what.len() as u64;
         what.iter().for_each(|flush| self.memory.hardware.flush(*flush));
         if !self.memory.hardware.broadcasts() {
-            self.residency.evict(cpu.id(), |other| self.memory.hardware.kick(other));
+            self.residency.evict(
+                cpu.id(),
+                |other| self.memory.hardware.kick(other),
+                |other| self.memory.hardware.stuck(other),
+            );
         }
     }
 
