@@ -19,6 +19,14 @@ impl<H: Hardware> FaultHandler for Seat<'_, '_, H> {
     fn left(&self) {
         self.leave_guest();
     }
+
+    fn wait(&self, vcpu: u32) {
+        Seat::wait(self, vcpu);
+    }
+
+    fn unwait(&self, vcpu: u32) {
+        Seat::unwait(self, vcpu);
+    }
 }
 
 impl<H: Hardware> GuestMemory for Seat<'_, '_, H> {

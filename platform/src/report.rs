@@ -15,7 +15,7 @@ pub fn all<H: Hardware>(seat: &Seat<'_, '_, H>, counters: &Counters, start: u64,
         stat("time.first-user-us", u64::try_from(micros).unwrap_or(u64::MAX));
     }
     let audit = Audit::of(seat.space());
-    let stats = seat.with_cpu(|_, cpu| cpu.stats.clone());
+    let stats = seat.counted();
     crate::log::flush();
     faults(&stats);
     crate::log::flush();
@@ -38,10 +38,13 @@ fn faults(stats: &Stats) {
     stat("fault.around", stats.around);
     stat("fault.ahead", stats.ahead);
     stat("fault.waits", stats.outcome(Outcome::Wait));
+    stat("fault.locks", stats.locks);
+    stat("pool.draws", stats.draws);
     stat("flush.asked", stats.flushes);
     stat("leaf.split", stats.splits);
     stat("leaf.promoted", stats.promotions);
     stat("leaf.protected", stats.protected);
+    stat("log.toggled", stats.toggled);
 }
 
 /// A guest with a budget: what went to its store and came back, what stands there, and what it is charged for in all.

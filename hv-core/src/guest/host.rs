@@ -97,6 +97,16 @@ pub trait FaultHandler {
 
     /// Called right after it left the guest.
     fn left(&self) {}
+
+    /// A fault of vCPU number `vcpu` has ended in [`Resolution::Wait`]: from now on the end of what it waits for wakes it. It is to be tried once more before the vCPU sleeps.
+    fn wait(&self, vcpu: u32) {
+        _ = vcpu;
+    }
+
+    /// It does not wait any more.
+    fn unwait(&self, vcpu: u32) {
+        _ = vcpu;
+    }
 }
 
 /// The machine around a guest: clocks, console, entropy.

@@ -4,6 +4,7 @@
 //! referenced or changed is the same entry. What it set is merged into what is written, so it is never lost.
 
 use super::absent::State;
+use super::waiters::Waiters;
 use super::walk::{Place, Seen};
 use ppc64_arch::radix::entry::Recorded;
 use ppc64_arch::radix::{Entry, Leaf};
@@ -101,16 +102,16 @@ fn differs_in_recorded_only(expected: Entry, actual: Entry) -> bool {
 
 /// Ends a transit without a page: the entry says again what it said, or something else that is absent.
 #[inline]
-pub(super) fn abort_transit(place: Place<'_>, state: State) {
-    let was = place.replace(Entry::Absent(state.encode()));
-    debug_assert!(in_transit(was), "a transit was ended by somebody else");
+pub(super) fn abort_transit(place: Place<'_>, state: State, waiters: &Waiters<'_>) {
+    finish_transit(place, Entry::Absent(state.encode()), waiters);
 }
 
-/// Ends a transit with a leaf or a table: only its owner may, and nobody else changes the entry until then.
+/// Ends a transit with a leaf or a table, and wakes those who waited: only its owner may, and nobody else changes the entry until then.
 #[inline]
-pub(super) fn finish_transit(place: Place<'_>, entry: Entry) {
+pub(super) fn finish_transit(place: Place<'_>, entry: Entry, waiters: &Waiters<'_>) {
     let was = place.replace(entry);
     debug_assert!(in_transit(was), "a transit was ended by somebody else");
+    waiters.settled();
 }
 
 fn in_transit(entry: Entry) -> bool {

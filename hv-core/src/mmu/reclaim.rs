@@ -66,10 +66,13 @@ pub(super) fn make_room<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu
     }
     // With mutations locked out, tables stay and slots are open; what is in transit here is ours to end.
     let Some(mut turn) = space.try_lock() else { return Room::Busy };
+    let paged_out = cpu.stats.paged_out;
     let freed = match short {
         Short::Frames => take_some_out(space, cpu, &mut turn.hand),
         Short::Tables => prune(space, cpu, turn.generation),
     };
+    // This one, and the store's for each page.
+    cpu.stats.locks += 1 + cpu.stats.paged_out - paged_out;
     if freed > 0 { Room::Made } else { Room::None }
 }
 
@@ -246,7 +249,7 @@ fn take_one_out<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut C
     let place = unsafe { space.walk(page.at) }.place;
     match kept {
         Ok(handle) => {
-            abort_transit(place, State::Stored(handle));
+            abort_transit(place, State::Stored(handle), space.waiters());
             space.put(cpu, frame);
             cpu.stats.paged_out += 1;
             cpu.stats.unmapped.add(page.made, LeafSize::Size4K);
@@ -255,7 +258,7 @@ fn take_one_out<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut C
         Err(_) => {
             // Resting, not a leaf: what the slot allows is for the fault to say.
             let resting = State::Resting { frame: frame.into_entry(), copied: page.made == Made::Copied };
-            abort_transit(place, resting);
+            abort_transit(place, resting, space.waiters());
             cpu.stats.kept += 1;
             false
         }

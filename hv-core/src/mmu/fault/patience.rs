@@ -51,7 +51,12 @@ pub(super) fn resolve_patiently<H: Hardware, D: Discipline>(
             Err(Open::Short(short)) => match make_room(space, cpu, short) {
                 Room::Made if short == Short::Tables => prunings += 1,
                 Room::Made if batches < BATCHES => batches += 1,
-                Room::Made | Room::Busy => {
+                // There is nobody to wait for: the guest tries again.
+                Room::Made => {
+                    cpu.stats.again(Reason::GaveWay);
+                    break (Outcome::NotSame, Resolution::Resume);
+                }
+                Room::Busy => {
                     end = Attempt::WaitForMutation;
                     continue;
                 }
@@ -78,6 +83,7 @@ fn serialised<H: Hardware, D: Discipline>(
     cpu.stats.again(Reason::Serialised);
     for _ in 0..LOCK_TURNS {
         if let Some(_no_mutation) = space.try_lock() {
+            cpu.stats.locks += 1;
             return locked(space, desk, cpu, request);
         }
         relax();

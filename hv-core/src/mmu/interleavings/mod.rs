@@ -27,6 +27,7 @@
 //! | `trios` | three CPUs: two accesses and a mutation | the same, where a third one is in between |
 //! | `turns` | mutations and mutations | the lock |
 //! | `storm` | all of it, many steps, random orders (`--cfg shuttle`) | what loads see, the log, books, frames |
+//! | `waits` | faults that sleep and whoever ends what they wait for | the token before the second try, what is settled before the look at the tokens |
 //! | `residency` | CPUs that enter the guest and flushes that do not reach them | the version, inside and out |
 //! | `places` | CPUs that come to a partition and flushes that stay on one | the place before the walk, the entry before the place |
 
@@ -61,4 +62,6 @@ mod storm;
 mod trios;
 #[cfg(loom)]
 mod turns;
+#[cfg(loom)]
+mod waits;
 mod world;
