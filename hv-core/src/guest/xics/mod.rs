@@ -112,7 +112,7 @@ impl Xics {
     #[must_use]
     #[inline]
     pub fn is_pending(&self, server: u32) -> bool {
-        self.servers.get(server as usize).is_some_and(|CacheLine(cell)| cell.glance().presented().is_some())
+        self.servers.get(server as usize).is_some_and(|CacheLine(cell)| cell.look().presented().is_some())
     }
 
     /// H_XIRR: accepts what is presented.
@@ -287,5 +287,7 @@ const fn bit_of(number: u32) -> u16 {
 fn sources_of(bits: u16) -> impl Iterator<Item = u32> {
     (FIRST_SOURCE..FIRST_SOURCE + u16::BITS).filter(move |number| bits & bit_of(*number) != 0)
 }
+#[cfg(all(test, loom))]
+mod interleavings;
 #[cfg(test)]
 mod tests;

@@ -27,19 +27,14 @@ impl<T: Packed> Word<T> {
         Self { cell: AtomicU64::new(state.packed()), holds: PhantomData }
     }
 
-    /// What it holds, or held a moment ago.
+    /// What it holds, or held a moment ago. A look orders nothing: whoever acts on it replaces what it saw, which does.
     pub fn look(&self) -> T {
-        T::unpacked(self.cell.load(Ordering::Acquire))
-    }
-
-    /// As [`Word::look`], for whoever is told of changes by other means, which order them: without waiting for anything.
-    pub fn glance(&self) -> T {
         T::unpacked(self.cell.load(Ordering::Relaxed))
     }
 
     /// Replaces `seen` by `next`, if it is still there.
     pub fn replace(&self, seen: T, next: T) -> bool {
-        self.cell.compare_exchange(seen.packed(), next.packed(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.cell.compare_exchange(seen.packed(), next.packed(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Takes the step that `step` finds for what is there; what `step` says besides. `None`: it found none.

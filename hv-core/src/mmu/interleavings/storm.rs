@@ -10,7 +10,7 @@
 //!   load                  ├──┤
 //! ```
 //!
-//! Run with `RUSTFLAGS="--cfg shuttle" cargo test -p hv-core --no-default-features --features mmu --release interleavings`. Orders follow from a seed, which
+//! Run with `RUSTFLAGS="--cfg shuttle" cargo test -p hv-core --no-default-features --features guest --release interleavings`. Orders follow from a seed, which
 //! `SHUTTLE_RANDOM_SEED` replaces.
 
 use super::account::{Seat, check_books, on_cpu, tear_down};
