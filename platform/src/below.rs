@@ -30,7 +30,7 @@ pub fn kind() -> Kind {
 /// One kind of machine, as the code that starts guests sees it.
 pub trait Platform {
     /// What runs a vCPU.
-    type World: GuestWorld;
+    type World: GuestWorld + Send;
 
     /// Makes the machine ready to run guests.
     ///
@@ -48,6 +48,15 @@ pub trait Platform {
     fn host(machine: &Machine, terminal: Terminal) -> Around;
     /// A world on this CPU.
     fn world(machine: &Machine, cpu: Cpu) -> Self::World;
+    /// Starts further CPUs, so that there are `wanted` in all; how many there are, this one included.
+    fn cpus(machine: &Machine, wanted: usize) -> usize {
+        _ = (machine, wanted);
+        1
+    }
+    /// Runs `job` with its number on every CPU that there is, on this one as number 0; returns when all are done.
+    fn on_each(job: &(dyn Fn(usize) + Sync)) {
+        job(0);
+    }
     /// The guest's terminal.
     fn terminal(machine: &Machine) -> Terminal;
     /// Has the console interrupt us when something is typed; whether it will.

@@ -6,6 +6,7 @@
 //! | [`head`] | entry points and vectors |
 //! | [`boot`] | the machine described, its memory handed out, the guest found and planned |
 //! | [`guest`] | the guest started, as often as it asks |
+//! | [`crew`], [`waker`] | the CPUs that run it, and who wakes its processors |
 //! | [`twins`] | two guests in turns on one CPU, for tests |
 //! | [`report`] | the figures at the end |
 //! | [`below`] | what every platform has to offer, and which of them this is |
@@ -23,6 +24,7 @@ mod below;
 mod boot;
 mod calendar;
 mod console;
+mod crew;
 mod decrementer;
 mod exits;
 mod guest;
@@ -42,16 +44,18 @@ mod pseries;
 mod report;
 mod terminal;
 mod twins;
+mod waker;
 
 use below::{Kind, Platform};
 use boot::fdt::Machine;
 use boot::refusal::Refusal;
 use console::Console;
 use core::fmt::Write;
-use hv_core::guest::{Counters, Ended, cmdline};
-use hv_core::mmu::Seat;
+use crew::Crew;
+use hv_core::guest::{Ended, cmdline};
 use powernv::PowerNv;
 use pseries::Pseries;
+use waker::Waker;
 
 /// Where every boot path arrives, with the machine's device tree at `tree`.
 pub extern "C" fn start(tree: u64) -> ! {
@@ -105,12 +109,14 @@ fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Resul
     }
     let host = P::host(machine, P::terminal(machine));
     let mut guest = guest::Guest::<P>::plan(guest::LPID, machine, &payload, options.clone(), &memory, &host)?;
+    let waker = Waker::new(&host);
     let space = guest.space(&memory, &options)?;
-    let seat = Seat::new(&space, guest::cpu(0, options.ahead)?);
-    let mut counters = Counters::default();
+    space.set_waker(&waker);
+    let crew = Crew::<P>::gather(machine, options.host_cpus.unwrap_or(usize::MAX), options.ahead)?;
     let start = ppc64_arch::cpu::timebase();
-    let ended = guest.run(&seat, &host, &mut counters)?;
-    report::all(&seat, &counters, start, machine.timebase_hz);
+    let ended = guest.run(&crew, &space, &waker, &host)?;
+    let (counters, stats) = crew.counted();
+    report::all(&space, &stats, &counters, start, machine.timebase_hz);
     Ok(ended)
 }
 

@@ -92,6 +92,12 @@ pub trait FaultHandler {
     /// Makes the access possible, or says why not.
     fn fault(&self, fault: &StorageFault) -> Resolution;
 
+    /// Has vCPU number `vcpu` woken when work that a fault waits for has ended. The fault is to be asked once more behind this; if it is resolved then, the vCPU may
+    /// be woken once for nothing.
+    fn wait_for_others(&self, vcpu: u32) {
+        let _ = vcpu;
+    }
+
     /// Called right before the CPU enters the guest: flushes that it missed outside are made up for.
     fn entering(&self) {}
 
@@ -125,6 +131,8 @@ pub trait Host {
     fn random(&self) -> Option<u64>;
     /// The answer to H_GET_CPU_CHARACTERISTICS of whoever is below us (character, behaviour), if it gives one.
     fn cpu_characteristics(&self) -> Option<(u64, u64)>;
+    /// Makes CPU number `cpu` leave the guest, or its sleep, soon; never waits. If it is in neither, its next stay or sleep ends at once.
+    fn kick(&self, cpu: usize);
 }
 
 /// Access to guest memory by the hypervisor itself: through the same resolution as the guest's own, so that absent pages appear, read-only is respected, and

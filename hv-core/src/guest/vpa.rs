@@ -53,6 +53,37 @@ struct Log {
     yielded_at: u64,
 }
 
+/// The areas of one processor, shared.
+#[derive(Debug, Default)]
+pub struct SharedVpa(crate::sync::Lock<Vpa>);
+
+impl SharedVpa {
+    /// x
+    pub fn call(&self, memory: &dyn GuestMemory, function: u64, at: Claim) -> Result<(), Rc> {
+        self.0.lock().call(memory, function, at)
+    }
+    /// x
+    pub fn ceded(&self, memory: &dyn GuestMemory, now: u64) {
+        self.0.lock().yielded(memory, now)
+    }
+    /// x
+    pub fn preempted(&self, memory: &dyn GuestMemory, now: u64) {
+        self.0.lock().yielded(memory, now)
+    }
+    /// x
+    pub fn dispatched(&self, memory: &dyn GuestMemory, cpu: u32, nip: u64, msr: u64, now: u64, _: u64) {
+        self.0.lock().dispatched(memory, cpu, nip, msr, now)
+    }
+    /// x
+    pub fn reset(&self) {
+        *self.0.lock() = Vpa::default()
+    }
+    /// x
+    pub fn yield_count(&self) -> Option<u32> {
+        self.0.lock().area.map(|a| a.dispatches)
+    }
+}
+
 impl From<Refused> for Rc {
     /// A bad argument without a code of its own.
     fn from(_: Refused) -> Self {

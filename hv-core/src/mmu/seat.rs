@@ -62,6 +62,14 @@ impl Cpu {
         self
     }
 
+    /// What it has counted, the draws of its frames included.
+    #[must_use]
+    pub fn counted(&self) -> Stats {
+        let mut stats = self.stats.clone();
+        stats.draws = self.frames.draws();
+        stats
+    }
+
     /// Its number.
     #[must_use]
     #[inline]
@@ -108,10 +116,7 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
 
     /// What the CPU has counted, the draws of its frames included.
     pub fn counted(&self) -> Stats {
-        let cpu = self.cpu.borrow();
-        let mut stats = cpu.stats.clone();
-        stats.draws = cpu.frames.draws();
-        stats
+        self.cpu.borrow().counted()
     }
 
     /// Leaves the space; the CPU can take another seat.

@@ -308,6 +308,14 @@ impl Sched {
         !self.side(cpu).queue.is_empty()
     }
 
+    /// The same, asked by the CPU itself as the slice of its vCPU is over: if nobody is there, it is not wanted any more.
+    #[must_use]
+    pub fn is_contended(&self, cpu: usize) -> bool {
+        // Acquire: the queue as it was when the CPU was wanted. Whoever comes behind this wants it anew.
+        self.side(cpu).wanted.fetch_and(!MAKE_WAY, Ordering::Acquire);
+        self.has_queued(cpu)
+    }
+
     /// Wakes the vCPUs that blocked on `cpu` and whose time is `now` or before; the earliest time of the others, [`NEVER`] if there is none.
     pub fn due(&self, cpu: usize, now: u64, kick: &impl Kick) -> u64 {
         let mut earliest = NEVER;
