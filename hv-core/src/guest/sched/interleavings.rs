@@ -1,4 +1,4 @@
-//! Two CPUs at one scheduler, in every order: there is no bound on preemptions, since each test is small enough to do without.
+//! Two CPUs at one scheduler, in every order: there is no bound on preemptions, since each test is small enough to do without; but for `whole`, which states its own.
 //!
 //! | test | who meets whom | what is defended |
 //! | --- | --- | --- |
@@ -10,6 +10,7 @@
 //! | `confer` | confer; next | a swap takes out, wherever it stands |
 //! | `life` | start, stop, end | who is last; nobody is queued twice |
 //! | `time` | due; wake | nobody is queued twice |
+//! | `whole` | two run loops | all of it: nobody sleeps for ever |
 //!
 //! A vCPU's registers stand for what its owner does to it: two owners at once, or one that does not see what the last one did, are a data race. Kicks are counted beside the model, so
 //! that they order nothing: a CPU that sleeps and was not kicked sleeps for ever.
@@ -22,6 +23,7 @@ mod notes;
 mod sleep;
 mod time;
 mod want;
+mod whole;
 
 use super::{Kick, MAX_CPUS, NEVER, Sched, State};
 use crate::sync::{AtomicU64, Ordering};
