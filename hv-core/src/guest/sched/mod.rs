@@ -36,6 +36,8 @@
 //!
 //! **Time.** A blocked vCPU's wake-up time is looked after by the CPU on which it blocked ([`Sched::due`]), which asks for it before each stay and each sleep.
 
+#[cfg(all(test, loom))]
+mod interleavings;
 mod queue;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -241,7 +243,8 @@ impl Sched {
         blocks
     }
 
-    /// `vcpu` stops; how many are left that have not. 0: it was the last, and nothing of the guest can start one again.
+    /// `vcpu` stops; how many are left that have not. 0: it was the last, and nothing of the guest can start one again. Exactly one is told so; to others the number may be too high
+    /// while somebody starts a vCPU in vain.
     #[must_use]
     pub fn stop(&self, vcpu: usize, cpu: usize) -> u64 {
         debug_assert_eq!(self.owner(vcpu), Some(cpu));
@@ -263,10 +266,10 @@ impl Sched {
         if vcpu < self.vcpus { self.word(vcpu, Ordering::Acquire).state() } else { State::Stopped }
     }
 
-    /// How many vCPUs are not stopped.
+    /// How many vCPUs were not stopped a moment ago.
     #[must_use]
     pub fn running(&self) -> u64 {
-        self.alive.load(Ordering::Acquire)
+        self.alive.load(Ordering::Relaxed)
     }
 
     /// The vCPU that `cpu` runs lets `vcpu` go first: if that is queued anywhere, it is what [`Sched::next`] gives. False: it is not.

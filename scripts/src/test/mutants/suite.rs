@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub enum Suite {
     /// The fault path, and what a guest's processors share, under loom: every order of what a few CPUs do at once.
     Loom,
-    /// The same under shuttle: long runs in random orders.
+    /// The fault path under shuttle: long runs in random orders.
     Shuttle,
     /// The memory core on the fake machine.
     Machine,
