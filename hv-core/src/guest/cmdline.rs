@@ -28,6 +28,8 @@ pub struct Options {
     pub ahead: bool,
     /// `samewise.bench=on|off`: whether the guest may ask for upkeep of its own memory ([`Upkeep`](super::host::Upkeep)); off without it.
     pub bench: bool,
+    /// `samewise.disturb=on|off`: whether the guest's memory is kept moving while it runs ([`Disturber`](crate::mmu::Disturber)); off without it. For stress.
+    pub disturb: bool,
     /// `samewise.twins=on|off`: the same guest twice, taking turns on one CPU; off without it. For tests of what a switch between two vCPUs loses.
     pub twins: bool,
     /// `samewise.measures=firmware|on|off`; firmware without it.
@@ -49,6 +51,7 @@ impl Default for Options {
             granule: Granule::Auto,
             ahead: true,
             bench: false,
+            disturb: false,
             twins: false,
             measures: Wish::Firmware,
             self_test: SelfTest::default(),
@@ -153,6 +156,7 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             }
             Some(("ahead", value)) => options.ahead = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("bench", value)) => options.bench = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
+            Some(("disturb", value)) => options.disturb = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("twins", value)) => options.twins = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("measures", value)) => {
                 options.measures = wish(value).ok_or(CmdlineError::BadMeasures(word))?;
@@ -284,9 +288,9 @@ mod tests {
 
     #[test]
     fn what_is_for_measuring_has_to_be_asked_for() {
-        let options = parse("samewise.ahead=off samewise.bench=on").expect("good");
-        assert!(!options.ahead && options.bench);
-        assert!(Options::default().ahead && !Options::default().bench);
+        let options = parse("samewise.ahead=off samewise.bench=on samewise.disturb=on").expect("good");
+        assert!(!options.ahead && options.bench && options.disturb);
+        assert!(Options::default().ahead && !Options::default().bench && !Options::default().disturb);
     }
 
     #[test]

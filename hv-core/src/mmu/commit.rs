@@ -6,6 +6,7 @@
 use super::absent::State;
 use super::waiters::Waiters;
 use super::walk::{Place, Seen};
+use crate::delays::delay;
 use ppc64_arch::radix::entry::Recorded;
 use ppc64_arch::radix::{Entry, Leaf};
 
@@ -44,7 +45,10 @@ impl Next {
 /// Swaps what was `seen` for `next`.
 #[inline(always)]
 pub(super) fn commit(seen: Seen<'_>, next: Next) -> Commit {
-    match seen.place.swap(seen.entry(), next.over(seen.entry())) {
+    delay!(BeforeCommit);
+    let swapped = seen.place.swap(seen.entry(), next.over(seen.entry()));
+    delay!(AfterCommit);
+    match swapped {
         Ok(()) => Commit::Same,
         Err(actual) => commit_again(seen.aside(), next, actual),
     }
@@ -65,7 +69,10 @@ fn commit_again(seen: Seen<'_>, next: Next, actual: Entry) -> Commit {
 /// Puts what was `seen` in transit, and tells what it was at that moment, R and C included.
 pub(super) fn begin_transit(seen: Seen<'_>, owner: usize) -> Result<Entry, Commit> {
     let transit = State::Transit { owner: owner as u32, generation: 0 };
-    replace_same(seen, Next::Exactly(Entry::Absent(transit.encode()))).map_err(lost)
+    delay!(BeforeCommit);
+    let begun = replace_same(seen, Next::Exactly(Entry::Absent(transit.encode())));
+    delay!(InTransit);
+    begun.map_err(lost)
 }
 
 /// What was replaced, or what stands there instead.

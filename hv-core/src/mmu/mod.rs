@@ -57,6 +57,7 @@
 //! | `protect`, `dirty`, `age` | stores forbidden; which pages were written; which were used |
 //! | [`waiters`] | faults that wait, and how they are woken |
 //! | [`seat`] | one CPU at one space: faults and the hypervisor's own accesses |
+//! | [`disturb`] | all of it all the time, for stress |
 //! | [`stats`], [`audit`] | counted on the way; counted by walking |
 
 pub mod absent;
@@ -66,6 +67,7 @@ pub mod cache;
 pub mod commit;
 mod dirty;
 pub mod discipline;
+pub mod disturb;
 pub mod fault;
 pub mod frame;
 pub mod hardware;
@@ -96,6 +98,7 @@ pub mod walk;
 pub use age::Aged;
 pub use dirty::LogError;
 pub use discipline::Discipline;
+pub use disturb::Disturber;
 pub use frame::{Frame, FramePool, Memory};
 pub use hardware::{Flush, Hardware};
 pub use promote::PromoteError;

@@ -30,6 +30,7 @@ use super::space::Space;
 use super::split::split_in_place;
 use super::stats::Made;
 use super::walk::Seen;
+use crate::delays::delay;
 use core::ops::Range;
 use heapless::Vec;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
@@ -226,6 +227,7 @@ fn take_or_split<H: Hardware, D: Discipline>(
 fn take(cpu: &mut Cpu, seen: Seen<'_>, page: Leaving, leaving: &mut Vec<Leaving, BATCH>) {
     let transit = State::Transit { owner: cpu.id() as u32, generation: 0 };
     if seen.place.swap(seen.entry(), Entry::Absent(transit.encode())).is_ok() {
+        delay!(InTransit);
         let _there_is_room = leaving.push(page);
     }
 }

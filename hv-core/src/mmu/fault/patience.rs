@@ -14,10 +14,10 @@ use crate::sync::relax;
 use ppc64_arch::addr::GuestReal;
 
 /// Attempts without a lock before the serialised path.
-const SPECULATIVE_ATTEMPTS: u32 = 4;
+const SPECULATIVE_ATTEMPTS: u32 = if cfg!(feature = "delays") { 1 } else { 4 };
 /// Attempts with the lock before the guest is sent to try again. Only lost races make one fail there, each of which is somebody
 /// else's success, so this is a bound on waiting and not on correctness.
-const SERIALISED_ATTEMPTS: u32 = 64;
+const SERIALISED_ATTEMPTS: u32 = if cfg!(feature = "delays") { 1 } else { 64 };
 /// Looks at the lock before the run loop waits instead.
 const LOCK_TURNS: u32 = if cfg!(loom) { 2 } else { 256 };
 /// Batches of pages taken out for one fault. Each one freed something that other CPUs were faster to use.

@@ -27,6 +27,7 @@ use super::slot::{Granule, Slots};
 use super::store::Compressed;
 use super::waiters::{Settles, Waiters, Wake};
 use super::walk::{Seen, walk, walk_here};
+use crate::delays::delay;
 use crate::sync::{Lock, LockGuard};
 use core::ops::{Deref, DerefMut};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
@@ -256,6 +257,7 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
 
     /// Flushes on every CPU.
     pub(super) fn flush(&self, cpu: &mut Cpu, what: &[Flush]) {
+        delay!(BeforeFlush);
         cpu.stats.flushes += what.len() as u64;
         what.iter().for_each(|flush| self.memory.hardware.flush(*flush));
         if !self.memory.hardware.broadcasts() {
@@ -286,6 +288,7 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
     /// Begins a mutation: the lock, and a new generation for what it empties.
     fn begin(&self) -> Turn<'_, 'm> {
         let mut turn = self.lock();
+        delay!(Locked);
         turn.generation = turn.generation.wrapping_add(1) & 0xf_ffff;
         turn
     }
