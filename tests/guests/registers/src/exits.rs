@@ -140,11 +140,13 @@ impl Bench<'_> {
         rounds
     }
 
-    /// One of all vCPUs.
-    fn anybody(&mut self) -> u64 {
-        let servers = self.machine.servers();
-        let nth = self.report.number() % servers.len() as u64;
-        servers.get(usize::try_from(nth).unwrap_or(0)).copied().map_or(0, u64::from)
+    /// One of the other vCPUs.
+    fn another(&mut self) -> u64 {
+        let number = self.report.number();
+        let (own, servers) = (self.server, self.machine.servers());
+        let others = || servers.iter().map(|&server| u64::from(server)).filter(|&server| server != own);
+        let nth = usize::try_from(number & 0xff).unwrap_or(0) % others().count().max(1);
+        others().nth(nth).unwrap_or(own)
     }
 
     /// A page that nobody has touched, each time another one. Downwards: a hypervisor that makes pages ahead of one that goes
@@ -181,13 +183,13 @@ fn null_call(bench: &mut Bench, state: State, _: u64) {
 
 /// Its next H_CEDE returns at once.
 fn prod_other(bench: &mut Bench, state: State, _: u64) {
-    let target = bench.anybody();
+    let target = bench.another();
     bench.call(state, "H_PROD", &[(3, hcall::PROD), (4, target)]);
 }
 
-/// Its own too: nobody's time is taken then.
+/// Never to itself: that would wait for somebody's H_PROD.
 fn confer_other(bench: &mut Bench, state: State, n: u64) {
-    let target = bench.anybody();
+    let target = bench.another();
     bench.call(state, "H_CONFER to one", &[(3, hcall::CONFER), (4, target), (5, n)]);
 }
 
