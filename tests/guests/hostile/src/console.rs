@@ -1,9 +1,9 @@
 //! Lines to the hypervisor's terminal, sixteen bytes a call.
 
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::hcall::{self, BUSY, PUT_TERM_CHAR};
+use crate::hcall::{self, BUSY, CONFER, PUT_TERM_CHAR};
 
 /// The terminal's unit address; 0 stands for the first one there is.
 static TERMINAL: AtomicU64 = AtomicU64::new(0);
@@ -45,10 +45,17 @@ fn half(value: u128) -> u64 {
     value as u64
 }
 
-/// Prints one line.
+/// A vCPU is in the middle of a line.
+static BUSY_PRINTING: AtomicBool = AtomicBool::new(false);
+
+/// Prints one line. A vCPU that died in the middle of its line does not keep the others from theirs.
 pub fn print(text: fmt::Arguments) {
+    for _ in (0..PATIENCE).take_while(|_| BUSY_PRINTING.swap(true, Ordering::Acquire)) {
+        hcall::call(CONFER, &[u64::MAX]);
+    }
     let _ = Terminal.write_fmt(text);
     let _ = Terminal.write_str("\r\n");
+    BUSY_PRINTING.store(false, Ordering::Release);
 }
 
 /// `println!` for a guest.

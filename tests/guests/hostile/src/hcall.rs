@@ -30,6 +30,7 @@ pub const CONFER: u64 = 0xe4;
 pub const PROD: u64 = 0xe8;
 pub const SET_MODE: u64 = 0x31c;
 pub const REGISTER_PROC_TBL: u64 = 0x37c;
+pub const SIGNAL_SYS_RESET: u64 = 0x380;
 pub const WATCHDOG: u64 = 0x45c;
 pub const RTAS: u64 = 0xf000;
 

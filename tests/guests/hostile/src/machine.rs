@@ -11,6 +11,8 @@ use crate::memory;
 const RESERVED: usize = 8;
 /// Ticks a second where the tree does not say.
 const TIMEBASE: u64 = 512_000_000;
+/// The most vCPUs that a guest of ours looks at.
+pub const MOST: usize = 8;
 /// How a flattened device tree begins.
 const MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
 /// No token is this large.
@@ -31,6 +33,9 @@ pub struct Machine {
     pub timebase: u64,
     /// QEMU itself is the hypervisor.
     pub plain: bool,
+    /// The numbers by which interrupt controller and RTAS know the vCPUs; the first is the one that was started.
+    servers: [u32; MOST],
+    vcpus: usize,
     tree: Fdt<'static>,
     reserved: [(u64, u64); RESERVED],
     reservations: usize,
@@ -56,11 +61,14 @@ impl Machine {
             power_off: tree.find_node("/rtas").and_then(|n| number(&n, "power-off")).and_then(|v| v.try_into().ok()),
             timebase: timebase(tree).unwrap_or(TIMEBASE),
             plain: false,
+            servers: [0; MOST],
+            vcpus: 0,
             tree,
             reserved: [(0, 0); RESERVED],
             reservations: 0,
         };
         machine.plain = machine.has_word("plain");
+        machine.find_vcpus();
         POWER_OFF.store(machine.power_off.map_or(NO_TOKEN, u64::from), Ordering::Relaxed);
         machine.reserve_all(tree, address);
         Ok(machine)
@@ -71,6 +79,30 @@ impl Machine {
         let holds = |args: &[u8]| args.split(|&b| b == b' ' || b == 0).any(|given| given == word.as_bytes());
         let chosen = self.tree.find_node("/chosen");
         chosen.is_some_and(|chosen| chosen.property("bootargs").is_some_and(|args| holds(args.value())))
+    }
+
+    /// The numbers of all vCPUs, at least one.
+    pub fn servers(&self) -> &[u32] {
+        &self.servers[..self.vcpus.max(1)]
+    }
+
+    /// The token of an RTAS function.
+    pub fn token(&self, name: &str) -> Option<u32> {
+        number(&self.tree.find_node("/rtas")?, name)?.try_into().ok()
+    }
+
+    /// Each cpu node names its threads.
+    fn find_vcpus(&mut self) {
+        let Some(cpus) = self.tree.find_node("/cpus") else { return };
+        for node in cpus.children().filter(|node| node.property("reg").is_some()) {
+            let named = node.property("ibm,ppc-interrupt-server#s").or(node.property("reg"));
+            for server in named.iter().flat_map(|named| named.value().chunks_exact(4)) {
+                if let (Ok(bytes), Some(place)) = (server.try_into(), self.servers.get_mut(self.vcpus)) {
+                    *place = u32::from_be_bytes(bytes);
+                    self.vcpus += 1;
+                }
+            }
+        }
     }
 
     /// Notes every range that must not be written.

@@ -19,6 +19,22 @@ pub fn get(address: u64) -> u32 {
     u32::try_from(half & 0xffff_ffff).unwrap_or(0).swap_bytes()
 }
 
+/// Calls a function: its status and, where it has two results, the second. The block stands on the caller's stack, so that vCPUs do not share it.
+pub fn call(token: u32, args: &[u32], results: u32) -> (i32, u32) {
+    let block = [const { AtomicU32::new(0) }; 8];
+    let count = u32::try_from(args.len()).unwrap_or(0);
+    for (place, word) in block.iter().zip([token, count, results].iter().chain(args)) {
+        place.store(word.to_be(), Ordering::Relaxed);
+    }
+    let address = block.as_ptr().expose_provenance() as u64;
+    if hcall::call(hcall::RTAS, &[address]).code != hcall::SUCCESS {
+        return (i32::MIN, 0);
+    }
+    let result =
+        |n| block.get(3 + args.len() + n).map_or(0, |place: &AtomicU32| u32::from_be(place.load(Ordering::Relaxed)));
+    (result(0).cast_signed(), result(1))
+}
+
 /// The block of the last call, in the image: no scratch memory need be there for it.
 static LAST: [AtomicU32; 6] = [const { AtomicU32::new(0) }; 6];
 

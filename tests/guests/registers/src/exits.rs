@@ -1,7 +1,9 @@
 //! The kinds of exit, each with its plan for a trial.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::area::Half;
 use crate::console::say;
 use crate::hcall;
 use crate::machine::Machine;
@@ -47,15 +49,29 @@ stubs! {
     facility: super_facility user_facility,
 }
 
+/// Which of the rounds are to be made: those of one vCPU in one half.
+#[derive(Clone, Copy)]
+pub struct Part {
+    /// The vCPU that runs this.
+    pub vcpu: usize,
+    /// So many share the rounds.
+    pub vcpus: usize,
+    /// In this half.
+    pub half: Half,
+}
+
 /// What the trials have to work with.
-pub struct Bench<'m> {
+struct Bench<'m> {
     machine: &'m Machine,
     report: &'m mut Report,
-    /// Pages below this are untouched, down to the tables.
-    top: u64,
-    /// Turns of the spin loop in a thousandth of a second.
-    turns: u64,
+    /// This vCPU, for RTAS and for interrupts.
+    server: u64,
 }
+
+/// Pages below this are untouched, down to the tables. The vCPUs' pages stand side by side.
+static TOP: AtomicU64 = AtomicU64::new(0);
+/// Turns of the spin loop in a thousandth of a second, for a vCPU that has its processor to itself.
+static TURNS: AtomicU64 = AtomicU64::new(0);
 
 type Kind = (&'static str, u32, &'static [State], fn(&mut Bench, State, u64));
 
@@ -82,32 +98,64 @@ const KINDS: &[Kind] = &[
     ("the guest's own decrementer", 1600, ALL, decrementer),
 ];
 
-/// Makes all trials.
-pub fn run_all(machine: &Machine, report: &mut Report) {
+/// What only vCPUs that have others beside them try.
+const TOGETHER: &[Kind] =
+    &[("H_PROD of another vCPU", 2000, ALL, prod_other), ("H_CONFER to another vCPU", 2000, ALL, confer_other)];
+
+/// Before any trial, while one vCPU runs.
+pub fn prepare(machine: &Machine) {
+    TOP.store(machine.end, Ordering::Relaxed);
+    TURNS.store(calibrate(machine), Ordering::Relaxed);
+}
+
+/// Makes the trials of a part. A line for each kind is printed by a vCPU that is alone.
+pub fn run_all(machine: &Machine, report: &mut Report, part: Part) {
     hcall::call(hcall::CPPR, &[0xff]);
-    let mut bench = Bench { machine, report, top: machine.end, turns: calibrate(machine) };
-    for &(name, rounds, states, round) in KINDS {
+    let server = machine.servers()[part.vcpu].into();
+    let mut bench = Bench { machine, report, server };
+    let together = if part.vcpus > 1 { TOGETHER } else { &[] };
+    for kind in KINDS.iter().chain(together) {
         let (before, start) = (bench.report.failed, now());
-        for n in 0..u64::from(rounds) {
-            for &state in states {
-                set_decrementer(FAR);
-                round(&mut bench, state, n);
-            }
-        }
-        let (failed, states) = (bench.report.failed - before, states.len());
+        let rounds = bench.run(kind, part);
+        let failed = bench.report.failed - before;
         let time = (now() - start) / (machine.timebase / 1000);
-        say!("registers: {name}, {rounds} times from {states} states: {failed} failed, {time} ms");
+        if part.vcpus == 1 {
+            say!("registers: {}, {rounds} times from {} states: {failed} failed, {time} ms", kind.0, kind.2.len());
+        }
     }
 }
 
 impl Bench<'_> {
+    /// The part's rounds of one kind: how many.
+    fn run(&mut self, &(_, rounds, states, round): &Kind, part: Part) -> u64 {
+        let parts = 2 * part.vcpus as u64;
+        let rounds = u64::from(rounds).div_ceil(parts);
+        let nth = part.vcpu as u64 * 2 + u64::from(part.half == Half::Second);
+        for n in nth * rounds..(nth + 1) * rounds {
+            for &state in states {
+                set_decrementer(FAR);
+                round(self, state, n);
+            }
+        }
+        rounds
+    }
+
+    /// One of the other vCPUs.
+    fn another(&mut self) -> u64 {
+        let number = self.report.number();
+        let (own, servers) = (self.server, self.machine.servers());
+        let others = || servers.iter().map(|&server| u64::from(server)).filter(|&server| server != own);
+        let nth = usize::try_from(number & 0xff).unwrap_or(0) % others().count().max(1);
+        others().nth(nth).unwrap_or(own)
+    }
+
     /// A page that nobody has touched, each time another one. Downwards: a hypervisor that makes pages ahead of one that goes
     /// upwards makes none here.
     fn untouched(&mut self) -> u64 {
         loop {
-            self.top -= memory::PAGE;
-            if self.machine.is_free(self.top, memory::PAGE) {
-                return self.top;
+            let page = TOP.fetch_sub(memory::PAGE, Ordering::Relaxed) - memory::PAGE;
+            if self.machine.is_free(page, memory::PAGE) {
+                return page;
             }
         }
     }
@@ -118,19 +166,31 @@ impl Bench<'_> {
 
     /// Makes an external interrupt wait.
     fn send_interrupt(&mut self) {
-        hcall::call(hcall::IPI, &[0, 0]);
+        hcall::call(hcall::IPI, &[self.server, 0]);
     }
 
     /// Takes it back, whether or not it came.
     fn take_interrupt(&mut self) {
         let source = hcall::call(hcall::XIRR, &[]).value;
-        hcall::call(hcall::IPI, &[0, 0xff]);
+        hcall::call(hcall::IPI, &[self.server, 0xff]);
         hcall::call(hcall::EOI, &[source]);
     }
 }
 
 fn null_call(bench: &mut Bench, state: State, _: u64) {
     bench.call(state, "H_CONFER", &[(3, hcall::CONFER), (4, u64::MAX)]);
+}
+
+/// Its next H_CEDE returns at once.
+fn prod_other(bench: &mut Bench, state: State, _: u64) {
+    let target = bench.another();
+    bench.call(state, "H_PROD", &[(3, hcall::PROD), (4, target)]);
+}
+
+/// Never to itself: that would wait for somebody's H_PROD.
+fn confer_other(bench: &mut Bench, state: State, n: u64) {
+    let target = bench.another();
+    bench.call(state, "H_CONFER to one", &[(3, hcall::CONFER), (4, target), (5, n)]);
 }
 
 fn other_call(bench: &mut Bench, state: State, n: u64) {
@@ -199,7 +259,7 @@ fn image_page(n: u64) -> u64 {
 }
 
 fn image_fetch(bench: &mut Bench, state: State, n: u64) {
-    let page = image_page((3 * n + state as u64) * AROUND);
+    let page = image_page((3 * n + state as u64) * AROUND % FIELD);
     let start = if state == State::User { page + 4 } else { page };
     bench.report.run(&Plan::new("a fetch from the image", start), state);
 }
@@ -228,14 +288,14 @@ fn no_facility(bench: &mut Bench, state: State, _: u64) {
 /// The hypervisor takes the processor a hundred times a second.
 fn slice(bench: &mut Bench, state: State, _: u64) {
     let plan = Plan::new("a time slice", spin(state));
-    bench.report.run(&Plan { turns: Some(bench.turns * 12), ..plan }, state);
+    bench.report.run(&Plan { turns: Some(turns() * 12), ..plan }, state);
 }
 
 /// While an interrupt waits and EE is off, it does so much more often.
 fn short_slice(bench: &mut Bench, state: State, _: u64) {
     bench.send_interrupt();
     let plan = Plan::new("a short time slice", spin(state));
-    bench.report.run(&Plan { turns: Some(bench.turns / 2), ..plan }, state);
+    bench.report.run(&Plan { turns: Some(turns() / 2), ..plan }, state);
     bench.take_interrupt();
 }
 
@@ -256,6 +316,10 @@ fn decrementer(bench: &mut Bench, state: State, _: u64) {
     bench.report.run(&Plan { vector: vector::DECREMENTER, msr: EE, ..plan }, state);
 }
 
+fn turns() -> u64 {
+    TURNS.load(Ordering::Relaxed)
+}
+
 /// Turns of `bdnz` in a millisecond.
 fn calibrate(machine: &Machine) -> u64 {
     const TURNS: u64 = 2_000_000;
@@ -267,7 +331,7 @@ fn calibrate(machine: &Machine) -> u64 {
 }
 
 /// The timebase.
-fn now() -> u64 {
+pub fn now() -> u64 {
     let ticks;
     // SAFETY: 1. Reads a register.
     unsafe { asm!("mfspr {0}, 268", out(reg) ticks, options(nomem, nostack)) }

@@ -4,6 +4,9 @@
 //! as well as what is lost. It prints one line for each register that is not as it was (the first twenty), one for each kind of exit, and
 //! at the end `registers: N rounds, M failed`; then it powers off.
 //!
+//! With several vCPUs they share the rounds, all at once, and the last line ends in their number. They wait, confer and prod, so that those that share
+//! CPUs move between them.
+//!
 //! # Which registers
 //!
 //! | registers | |
@@ -12,7 +15,7 @@
 //! | VSR 0 to 63, and so every FPR and VR; FPSCR, VSCR, VRSAVE | in one of four rounds with MSR\[FP, VEC, VSX\] off |
 //! | TAR, DSCR, EBBHR, EBBRR, BESCR, FSCR, PSPB, CTRL, PPR, PIDR, TIDR, DEXCR, HASHKEYR | BESCR\[GE\] and the hint bits that act are 0 |
 //! | AMR, IAMR, UAMOR | but for key 0, by which the guest itself runs |
-//! | SPRG0 to SPRG3, DAR, DSISR | |
+//! | SPRG0 to SPRG3, DAR, DSISR | an interrupt needs two SPRGs to find its vCPU's area: one pair in the first half of the rounds, the other in the second |
 //! | SRR0, SRR1 | after storage, time-slice and facility exits, which go through HSRR0 and HSRR1; after a guest's own interrupt they hold what it left |
 //! | MMCR0 to 3, MMCRA, PMC1 to 6, SIAR, SDAR, SIER, SIER2, SIER3 | stopped: MMCR0\[FC\] is on |
 //!
@@ -55,18 +58,24 @@ mod memory;
 #[path = "../../hostile/src/rtas.rs"]
 mod rtas;
 
+#[allow(dead_code)]
+#[path = "../../hostile/src/smp.rs"]
+mod smp;
+
+mod area;
 mod exits;
 mod seed;
 mod set;
 mod sprs;
+mod stale;
 mod tables;
+mod together;
 mod trial;
 
 use console::say;
 use machine::Machine;
-use trial::Report;
 
-core::arch::global_asm!(include_str!("trial.s"), include_str!("entry.s"), include_str!("stubs.s"));
+core::arch::global_asm!(include_str!("entry.s"), include_str!("trial.s"), include_str!("stubs.s"));
 
 /// Where the assembly goes on, in real mode with a stack and the device tree's address.
 #[unsafe(no_mangle)]
@@ -83,23 +92,28 @@ extern "C" fn guest_main(tree: u64) -> ! {
     if let Err(why) = tables::identity(&machine) {
         give_up(why);
     }
-    let seed = seed::of(tree);
-    say!("registers: seed {seed:#x}");
-    let mut report = Report::new(seed);
-    exits::run_all(&machine, &mut report);
-    report.name_constant();
-    if report.late > 0 {
-        say!("registers: {} external interrupts came late", report.late);
+    say!("registers: seed {:#x}", seed::of(tree, machine.servers()[0]));
+    if let Err(why) = together::run(&machine, tree) {
+        give_up(why);
     }
-    say!("registers: {} rounds, {} failed", report.rounds, report.failed);
     rtas::power_off(machine.power_off)
+}
+
+/// Where a vCPU that was started goes on. When it is done it stops, while the first one still prints.
+#[unsafe(no_mangle)]
+extern "C" fn guest_started(area: u64) -> ! {
+    if let Err(why) = together::join(area::vcpu(area)) {
+        give_up(why);
+    }
+    together::stop()
 }
 
 /// An interrupt came when none could; r3 is its vector.
 #[unsafe(no_mangle)]
-extern "C" fn guest_stray() -> ! {
-    let (vector, nip, msr) = trial::stray();
-    say!("registers: FAIL vector {vector:#x} outside of a trial, SRR0 {nip:#x}, SRR1 {msr:#x}");
+extern "C" fn guest_stray(area: u64) -> ! {
+    let (vector, nip, msr) = area::stray(area);
+    let vcpu = area::vcpu(area);
+    say!("registers: FAIL vector {vector:#x} outside of a trial of vCPU {vcpu}, SRR0 {nip:#x}, SRR1 {msr:#x}");
     give_up("an interrupt outside of a trial")
 }
 

@@ -1,7 +1,6 @@
 //! One trial: set, exit, compare.
 
-use core::cell::UnsafeCell;
-
+use crate::area::{self, Half, Own};
 use crate::console::say;
 use crate::set::{Free, Numbers, Set, compare};
 use crate::sprs::SPRS;
@@ -29,25 +28,6 @@ pub mod vector {
     pub const PROGRAM: u64 = 0x700;
     pub const DECREMENTER: u64 = 0x900;
     pub const SYSTEM_CALL: u64 = 0xc00;
-}
-
-#[repr(C)]
-struct Context {
-    active: u64,
-    vector: u64,
-}
-
-#[repr(transparent)]
-struct Shared<T>(UnsafeCell<T>);
-
-// SAFETY: 1. The guest has one CPU. 2. The assembly touches these only inside `trial`, when no reference to them exists.
-unsafe impl<T> Sync for Shared<T> {}
-
-unsafe extern "C" {
-    static want: Shared<Set>;
-    static got: Shared<Set>;
-    static context: Shared<Context>;
-    fn trial();
 }
 
 /// The state from which an exit is taken.
@@ -127,6 +107,9 @@ impl Plan<'_> {
 
 /// The rounds so far.
 pub struct Report {
+    vcpu: usize,
+    own: Own,
+    half: Half,
     numbers: Numbers,
     /// Trials made.
     pub rounds: u64,
@@ -141,9 +124,16 @@ pub struct Report {
 
 impl Report {
     /// None yet. The seed is this vCPU's own.
-    pub fn new(seed: u64) -> Self {
-        let nothing = [0; SPRS.len()];
-        Self { numbers: Numbers::new(seed), rounds: 0, failed: 0, late: 0, lines: 0, first: nothing, varied: nothing }
+    pub fn new(vcpu: usize, seed: u64) -> Self {
+        let (own, numbers, nothing) = (Own::of(vcpu), Numbers::new(seed), [0; SPRS.len()]);
+        let (half, rounds, failed, late, lines) = (Half::First, 0, 0, 0, 0);
+        Self { vcpu, own, half, numbers, rounds, failed, late, lines, first: nothing, varied: nothing }
+    }
+
+    /// Another pair of SPRGs is the one that interrupts use.
+    pub fn go_on(&mut self, half: Half) {
+        self.half = half;
+        area::settle(self.vcpu);
     }
 
     /// A number from the patterns' source.
@@ -153,21 +143,18 @@ impl Report {
 
     /// Makes one trial. What VSR 63 held goes to whoever checks a vector store.
     pub fn run(&mut self, plan: &Plan, state: State) -> u128 {
-        // SAFETY: 1. The assembly is not running. 2. No other reference lives: this function alone makes them, and calls nothing that calls it.
-        let set = unsafe { &mut *want.0.get() };
-        self.prepare(set, plan, state);
-        // SAFETY: 1. The assembly keeps what the ABI wants kept, and goes on at an instruction from which one of the ways back is reached.
-        unsafe { trial() };
-        // SAFETY: 1. As above: the trial is over.
-        let (set, after, end) = unsafe { (&mut *want.0.get(), &*got.0.get(), (*context.0.get()).vector) };
-        self.note_variety(set);
-        let stored = set.vsr[63];
-        self.judge(set, after, end, plan, state);
+        self.prepare(plan, state);
+        self.own.trial();
+        self.note_variety();
+        let stored = self.own.want().vsr[63];
+        self.judge(plan, state);
         stored
     }
 
-    fn prepare(&mut self, set: &mut Set, plan: &Plan, state: State) {
+    fn prepare(&mut self, plan: &Plan, state: State) {
+        let set = self.own.want();
         set.fill(&mut self.numbers);
+        set.spr[self.half.reserved().1] = area::address(self.vcpu);
         for &(n, value) in plan.gprs {
             set.gpr[n] = value;
         }
@@ -179,7 +166,8 @@ impl Report {
     }
 
     /// Which bits of the SPRs took different values.
-    fn note_variety(&mut self, set: &Set) {
+    fn note_variety(&mut self) {
+        let set = self.own.want();
         if self.rounds == 0 {
             self.first = set.spr;
         }
@@ -189,7 +177,8 @@ impl Report {
         self.rounds += 1;
     }
 
-    fn judge(&mut self, set: &mut Set, after: &Set, end: u64, plan: &Plan, state: State) {
+    fn judge(&mut self, plan: &Plan, state: State) {
+        let (set, after, end) = self.own.outcome();
         let ordinary = if state == State::User { vector::SYSTEM_CALL } else { vector::NONE };
         let expected = way_back(plan.vector, ordinary);
         self.late += u64::from(expected == vector::EXTERNAL && end != expected);
@@ -200,6 +189,8 @@ impl Report {
         }
         set.ctr = if plan.turns.is_some() { 0 } else { set.ctr };
         set.vsr[63] = if plan.clears_vsr { 0 } else { set.vsr[63] };
+        let scratch = self.half.reserved().0;
+        set.spr[scratch] = after.spr[scratch];
         set.srr0 += plan.length;
         set.srr1 |= plan.sets;
         let mut seen = Set { srr1: after.srr1, ..*after };
@@ -255,10 +246,4 @@ fn tell(lines: &mut u32, place: (&str, &str), name: &str, number: Option<usize>,
         }
         None => say!("registers: FAIL {name} after {exit} in {state}: {is:#x} instead of {should:#x}"),
     }
-}
-
-/// Vector, SRR0 and SRR1 of the last interrupt.
-pub fn stray() -> (u64, u64, u64) {
-    // SAFETY: 1. The assembly has stored them and does not go on. 2. Whoever held a reference was interrupted for ever.
-    unsafe { ((*context.0.get()).vector, (*got.0.get()).srr0, (*got.0.get()).srr1) }
 }
