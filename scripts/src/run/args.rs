@@ -59,6 +59,9 @@ pub struct RunArgs {
     /// Put a file into the guest's /root (may be repeated)
     #[arg(long, value_name = "FILE", conflicts_with = "initrd")]
     pub add: Vec<PathBuf>,
+    /// Put stress-ng into the guest
+    #[arg(long, conflicts_with_all = ["initrd", "self_test"])]
+    pub stress: bool,
     /// Write the hypervisor's counters to a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,
