@@ -2,7 +2,7 @@
 
 use super::host::GuestMemory;
 use super::regs::{HvState, Regs};
-use super::vpa::Vpa;
+use super::vpa::{Dispatch, GaveUp, Reason, Vpa};
 use crate::papr::Rc;
 use ppc64_arch::spr::{LPCR, LocalRegisterCopy};
 use ppc64_arch::trap::Msr;
@@ -80,7 +80,7 @@ impl Vcpu {
             ceded: false,
             prodded: false,
             stopped: false,
-            vpa: Vpa::default(),
+            vpa: Vpa::running(),
         }
     }
 
@@ -135,13 +135,15 @@ impl Vcpu {
     /// Tells the guest in its virtual processor area that it gave up the processor at `now`.
     pub fn mark_yielded(&mut self, memory: &dyn GuestMemory, now: u64) {
         self.ceded = true;
-        self.vpa.yielded(memory, now);
+        self.vpa.gave_up(memory, GaveUp::Ceded, now);
     }
 
     /// Tells the guest in its virtual processor area that it has the processor again.
     pub fn mark_dispatched(&mut self, memory: &dyn GuestMemory, now: u64) {
         self.ceded = false;
-        self.vpa.dispatched(memory, self.id, self.regs.nip, self.regs.msr, now);
+        let (cpu, nip, msr) = (self.id, self.regs.nip, self.regs.msr);
+        let reason = Reason::Interrupt;
+        self.vpa.dispatched(memory, &Dispatch { cpu, nip, msr, now, ready_since: now, reason });
     }
 }
 
