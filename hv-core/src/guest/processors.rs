@@ -74,10 +74,10 @@ impl Processor {
         let _before = self.ready_since.compare_exchange(0, now.max(1), Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// It runs from `now` on: since when it could have.
-    pub fn dispatched(&self, now: u64) -> u64 {
+    /// It runs from `now` on: since when it could have. If nobody woke it, its decrementer did, at `expiry`.
+    pub fn dispatched(&self, now: u64, expiry: u64) -> u64 {
         match self.ready_since.swap(0, Ordering::Relaxed) {
-            0 => now,
+            0 => expiry.min(now),
             since => since,
         }
     }
@@ -107,10 +107,10 @@ mod tests {
     #[test]
     fn readiness_counts_from_its_beginning_to_the_dispatch() {
         let processor = Processor::new(vcpu());
-        assert_eq!(processor.dispatched(50), 50);
+        assert_eq!(processor.dispatched(50, u64::MAX), 50);
         processor.ready(60);
         processor.ready(70);
-        assert_eq!(processor.dispatched(80), 60);
-        assert_eq!(processor.dispatched(90), 90);
+        assert_eq!(processor.dispatched(80, 10), 60);
+        assert_eq!(processor.dispatched(90, 85), 85, "its decrementer woke it");
     }
 }

@@ -32,6 +32,7 @@ use super::machine::{Machine, StopReason};
 use super::processors::Processor;
 use super::stats::Counters;
 use super::vcpu::Vcpu;
+use super::vpa::{Dispatch, Reason};
 use desk::Desk;
 pub use storm::Storm;
 
@@ -142,8 +143,25 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
         self.desk.counters.dispatches += 1;
         self.desk.counters.moves += u64::from(vcpu.cpu != self.desk.cpu);
         vcpu.cpu = self.desk.cpu;
-        let since = processor.dispatched(now);
-        processor.vpa.dispatched(self.desk.memory, vcpu.id, vcpu.regs.nip, vcpu.regs.msr, now, since);
+        let dispatch = Dispatch {
+            cpu: u32::try_from(self.desk.cpu).unwrap_or(u32::MAX),
+            nip: vcpu.regs.nip,
+            msr: vcpu.regs.msr,
+            now,
+            ready_since: processor.dispatched(now, vcpu.dec_expiry),
+            reason: self.reason(processor, vcpu, now),
+        };
+        processor.vpa.dispatched(self.desk.memory, &dispatch);
+    }
+
+    /// Why `vcpu` runs from `now` on, as far as it can be told.
+    fn reason(&self, processor: &Processor, vcpu: &Vcpu, now: u64) -> Reason {
+        match () {
+            () if self.desk.machine.xics.is_pending(vcpu.id) => Reason::Interrupt,
+            () if processor.has_mail() => Reason::Prodded,
+            () if vcpu.decrementer_expired(now) => Reason::Decrementer,
+            () => Reason::TimeSlice,
+        }
     }
 
     /// Takes `vcpu` out of this CPU, and tells the guest so; when its decrementer expires.
@@ -151,9 +169,13 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
         self.world.put_away(vcpu);
         let now = self.now();
         match parting {
-            Parting::Preempted | Parting::Conferred(_) | Parting::Waits => {
+            Parting::Preempted | Parting::Waits => {
                 processor.ready(now);
                 processor.vpa.preempted(self.desk.memory, now);
+            }
+            Parting::Conferred(_) => {
+                processor.ready(now);
+                processor.vpa.conferred(self.desk.memory, now);
             }
             Parting::Ceded => processor.vpa.ceded(self.desk.memory, now),
             Parting::Stopped => {
