@@ -6,9 +6,10 @@ use crate::boot::refusal::Refusal;
 use crate::hardware::Machine as Hardware;
 use crate::host::Around;
 use alloc::vec::Vec;
+use hv_core::guest::cmdline::Options;
 use hv_core::guest::{Counters, Ended, Machine, Runner, StopReason};
 use hv_core::mmu::stats::Stats;
-use hv_core::mmu::{Cpu, Seat, Space};
+use hv_core::mmu::{Cpu, Disturber, Seat, Space};
 use ppc64_arch::pvr;
 use spin::Mutex;
 
@@ -26,19 +27,25 @@ pub struct Crew<'m, P: Platform> {
     host: &'m Host,
     design: pvr::Cpu,
     shares: Vec<Mutex<Share<P::World>>>,
+    /// The guest's memory is kept moving while it runs.
+    disturb: bool,
 }
 
+/// Turns of a CPU that disturbs, at the end of each slice.
+const DISTURBANCES: u32 = 4;
+
 impl<'m, P: Platform> Crew<'m, P> {
-    /// Gathers at most `wanted` CPUs. Without `ahead` each of their faults makes one page.
+    /// Gathers the CPUs that the command line speaks of. Without `ahead` each of their faults makes one page.
     ///
     /// # Errors
     /// [`Refusal`]: the processor is none that we know.
-    pub fn gather(host: &'m Host, wanted: usize, ahead: bool) -> Result<Self, Refusal> {
+    pub fn gather(host: &'m Host, options: &Options) -> Result<Self, Refusal> {
         let design = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
-        let count = P::cpus(host, wanted);
-        let share = |number| Ok(Share { world: None, cpu: Some(cpu(number, ahead)?), counters: Counters::default() });
+        let count = P::cpus(host, options.host_cpus.unwrap_or(usize::MAX));
+        let share =
+            |number| Ok(Share { world: None, cpu: Some(cpu(number, options.ahead)?), counters: Counters::default() });
         let shares = (0..count).map(|number| share(number).map(Mutex::new)).collect::<Result<_, Refusal>>()?;
-        Ok(Self { host, design, shares })
+        Ok(Self { host, design, shares, disturb: options.disturb })
     }
 
     /// How many there are.
@@ -75,7 +82,13 @@ impl<'m, P: Platform> Crew<'m, P> {
         let world = world.get_or_insert_with(|| P::world(self.host, self.design));
         world.renew(space.lpid());
         let seat = Seat::new(space, own);
-        Runner::new(number, world, around, &seat, machine, counters).run();
+        let mut runner = Runner::new(number, world, around, &seat, machine, counters);
+        let mut disturber = Disturber::new(number as u64);
+        let mut disturb = || (0..DISTURBANCES).for_each(|_| disturber.turn(&seat));
+        if self.disturb {
+            runner = runner.with_work(&mut disturb);
+        }
+        runner.run();
         *cpu = Some(seat.leave());
     }
 

@@ -112,7 +112,7 @@ fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Resul
     let waker = Waker::new(&host);
     let space = guest.space(&memory, &options)?;
     space.set_waker(&waker);
-    let crew = Crew::<P>::gather(machine, options.host_cpus.unwrap_or(usize::MAX), options.ahead)?;
+    let crew = Crew::<P>::gather(machine, &options)?;
     let start = ppc64_arch::cpu::timebase();
     let ended = guest.run(&crew, &space, &waker, &host)?;
     let (counters, stats) = crew.counted();

@@ -83,6 +83,8 @@ pub struct Runner<'a, W, H, M> {
     since: u64,
     /// Host timebase at which its slice is over.
     until: u64,
+    /// Done at the end of each slice, outside the guest.
+    between: Option<&'a mut dyn FnMut()>,
     /// The earliest time for which a vCPU that is blocked wants to be woken by this CPU.
     due: u64,
 }
@@ -98,7 +100,13 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
         counters: &'a mut Counters,
     ) -> Self {
         let desk = Desk { cpu, host, memory, machine, counters, begun: None };
-        Self { world, desk, since: 0, until: 0, due: 0 }
+        Self { world, desk, between: None, since: 0, until: 0, due: 0 }
+    }
+
+    /// The same, which does `work` at the end of each slice, and as often while it sleeps.
+    #[must_use]
+    pub fn with_work(self, work: &'a mut dyn FnMut()) -> Self {
+        Self { between: Some(work), ..self }
     }
 
     /// Runs vCPUs until the guest has ended ([`Machine::ended`] says how).
@@ -254,9 +262,14 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
         }
         self.desk.counters.sleeps += 1;
         let now = self.now();
-        let poll = machine.settings.console_poll.unwrap_or(self.hz().saturating_mul(LONGEST_SLEEP));
+        let poll = match (&self.between, machine.settings.console_poll) {
+            (Some(_), _) => self.hz() / SLICES,
+            (None, Some(ticks)) => ticks,
+            (None, None) => self.hz().saturating_mul(LONGEST_SLEEP),
+        };
         self.world.idle(self.due.min(now.saturating_add(poll)));
         machine.sched.woke(self.desk.cpu);
+        self.work();
         machine.look_at_devices(self.desk.cpu, self.desk.host);
     }
 
@@ -284,11 +297,18 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
             return None;
         }
         self.desk.machine.look_at_devices(self.desk.cpu, self.desk.host);
+        self.work();
         if sched.is_contended(self.desk.cpu) {
             return Some(Parting::Preempted);
         }
         self.begin_slice(now);
         None
+    }
+
+    fn work(&mut self) {
+        if let Some(work) = &mut self.between {
+            work();
+        }
     }
 
     fn begin_slice(&mut self, now: u64) {

@@ -4,6 +4,7 @@ use super::{Answer, Call};
 use crate::guest::inject::{Interrupt, deliver};
 use crate::guest::machine::Flow;
 use crate::guest::processors::Processor;
+use crate::guest::sched::State;
 use crate::papr::Rc;
 use crate::papr::hcall::{mode, proc_tbl};
 use ppc64_arch::radix::pate;
@@ -161,12 +162,13 @@ pub fn confer(call: &mut Call<'_>) -> Answer {
     const ALL: u64 = u64::MAX;
     let (target, seen) = (call.arg(0).any(), call.arg(1).low_word());
     if target == ALL {
-        return Ok(Flow::Confer(None));
+        let waited_for = call.machine.sched.has_queued(call.vcpu.cpu);
+        return Ok(if waited_for { Flow::Confer(None) } else { Flow::Resume });
     }
     let processor = call.machine.processor(target).ok_or(Rc::PARAMETER)?;
     let unchanged = processor.vpa.yield_count().is_none_or(|count| count == seen);
-    let another = target != u64::from(call.vcpu.id);
-    Ok(if another && unchanged { Flow::Confer(u32::try_from(target).ok()) } else { Flow::Resume })
+    let waits = call.machine.sched.state(usize::try_from(target).unwrap_or(usize::MAX)) == State::Queued;
+    Ok(if waits && unchanged { Flow::Confer(u32::try_from(target).ok()) } else { Flow::Resume })
 }
 
 /// Wakes a processor from H_CEDE, or makes its next one return at once.

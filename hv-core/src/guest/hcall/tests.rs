@@ -198,7 +198,11 @@ fn ceding_switches_interrupts_on_and_idles_unless_prodded() {
 fn time_can_be_conferred_to_processors_that_exist() {
     let mut guest = Guest::new();
     guest.machine = machine_with(Settings { cpus: 2, ..settings() });
+    assert_eq!(guest.machine.sched.next(0, &|_| {}), Some(0));
     assert_eq!(guest.flow(H_CONFER, &[0, 1]), (Rc::SUCCESS, Flow::Resume), "it has its time already");
+    assert_eq!(guest.flow(H_CONFER, &[u64::MAX, 1]), (Rc::SUCCESS, Flow::Resume), "nobody waits");
+    assert_eq!(guest.flow(H_CONFER, &[1, 1]), (Rc::SUCCESS, Flow::Resume), "it is stopped");
+    assert!(guest.machine.start(1, 0x1000, 0, 0, &guest.host));
     assert_eq!(guest.flow(H_CONFER, &[u64::MAX, 1]), (Rc::SUCCESS, Flow::Confer(None)));
     assert_eq!(guest.flow(H_CONFER, &[1, 1]), (Rc::SUCCESS, Flow::Confer(Some(1))));
     assert_eq!(guest.call(H_CONFER, &[2, 1]), Rc::PARAMETER);
