@@ -1,6 +1,6 @@
 //! A CPU that goes to sleep while somebody can run again: it stays awake, or it is kicked, or the vCPU was taken.
 
-use super::{NEVER, Run, Stage};
+use super::{Kick, NEVER, Run, Stage};
 use crate::sync::Ordering;
 
 /// CPU 0 has nothing to do; whether it sleeps.
@@ -87,13 +87,20 @@ fn a_cpu_that_slept_finds_what_it_was_chosen_for() {
         },
         // Kicked or not: its time is over.
         first: |stage| {
-            let kicked = stage.was_kicked(0);
+            let kicked = stage.reason.load(Ordering::Relaxed) == 1;
             stage.sched.woke(0);
             let next = stage.next(0);
             assert!(!kicked || next == Some(0));
             next.is_none() && stage.sched.going_to_sleep(0)
         },
-        second: |stage| stage.wake(0, 1),
+        // The kick is part of the model here, and orders nothing.
+        second: |stage| {
+            let kick = |cpu| {
+                stage.kicks.kick(cpu);
+                stage.reason.store(1, Ordering::Relaxed);
+            };
+            stage.sched.wake(1, 1, &kick);
+        },
         check: |stage, sleeps, ()| not_beside_work(stage, sleeps),
     }
     .every_order();
