@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod budget;
+mod console;
 mod ends;
 mod firmware;
 mod guest_cell;
@@ -17,6 +18,7 @@ mod measure;
 mod registers;
 mod self_test;
 mod session;
+mod smp;
 mod stats;
 mod terminal;
 
@@ -85,6 +87,7 @@ pub fn cases(extent: Extent) -> Vec<Case> {
         measure::cases(),
         registers::cases(),
         self_test::cases(extent),
+        smp::cases(extent),
         terminal::cases(),
     ];
     guests.chain(others.into_iter().flatten()).collect()
