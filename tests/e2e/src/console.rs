@@ -19,7 +19,7 @@ const COMPLAINTS: [&str; 12] = [
     "blocked for more than",
     "warning:",
     "bug:",
-    "oops",
+    "oops:",
     "call trace",
 ];
 

@@ -20,6 +20,7 @@ mod self_test;
 mod session;
 mod smp;
 mod stats;
+mod stress;
 mod terminal;
 
 pub use matrix::{Cell, Extent, Machine};
@@ -52,16 +53,23 @@ pub struct Case {
     pub name: String,
     /// Whether it measures time, so that nothing else may run beside it.
     pub alone: bool,
+    /// Whether it takes so long that it is run by its whole name only, or with everything.
+    pub long: bool,
     run: Box<Run>,
 }
 
 impl Case {
     fn new(name: impl Into<String>, run: impl Fn(&Setting) -> Result<String> + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), alone: false, run: Box::new(run) }
+        Self { name: name.into(), alone: false, long: false, run: Box::new(run) }
     }
 
     fn alone(mut self) -> Self {
         self.alone = true;
+        self
+    }
+
+    fn long(mut self) -> Self {
+        self.long = true;
         self
     }
 
@@ -88,6 +96,7 @@ pub fn cases(extent: Extent) -> Vec<Case> {
         registers::cases(),
         self_test::cases(extent),
         smp::cases(extent),
+        stress::cases(),
         terminal::cases(),
     ];
     guests.chain(others.into_iter().flatten()).collect()
