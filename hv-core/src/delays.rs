@@ -1,7 +1,7 @@
 //! Delays at named points of the protocols, for stress: with the `delays` feature each point spins now and then for a few microseconds, and seldom for much longer, so that what other CPUs do
 //! falls into gaps that are a few instructions wide otherwise. Without it the macro is nothing.
 //!
-//! The bounds of `mmu::fault` on looking again are as small as they can be then, so that what lies behind them is reached.
+//! The fault path's bounds on looking again are 0 now and then, so that what lies behind them is reached.
 
 #[cfg(feature = "delays")]
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +42,8 @@ pub enum Point {
     BeforeFlush,
     /// They are not cached any more, and not free.
     BeforeFree,
+    /// No delay: a bound on attempts is drawn.
+    Bound,
 }
 
 /// One point in so many is delayed, one in so many of those for long.
@@ -57,15 +59,35 @@ const LONGER: u64 = 256;
 #[cfg(feature = "delays")]
 #[inline(never)]
 pub fn at(point: Point) {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    // An odd constant far from all patterns; which CPU draws what is as random as their order.
-    let drawn = mixed(NEXT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed) ^ point as u64);
+    let drawn = draw(point);
     if !drawn.is_multiple_of(SELDOM) {
         return;
     }
     let turns = (drawn >> 32) % TURNS;
     let factor = if (drawn >> 16).is_multiple_of(SELDOM * SELDOM) { LONGER } else { 1 };
     (0..turns * factor).for_each(|_| core::hint::spin_loop());
+}
+
+/// Random bits. Which CPU draws what is as random as their order.
+#[cfg(feature = "delays")]
+fn draw(point: Point) -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // An odd constant far from all patterns.
+    mixed(NEXT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed) ^ point as u64)
+}
+
+/// A bound on attempts, as it is.
+#[cfg(not(feature = "delays"))]
+#[cfg_attr(not(feature = "mmu"), allow(dead_code, reason = "the memory core's"))]
+#[inline(always)]
+pub(crate) const fn bound(many: u32) -> u32 {
+    many
+}
+
+/// A bound on attempts; now and then there is to be none at all.
+#[cfg(feature = "delays")]
+pub(crate) fn bound(many: u32) -> u32 {
+    if draw(Point::Bound).is_multiple_of(SELDOM) { 0 } else { many }
 }
 
 /// Spreads every bit over all of them.

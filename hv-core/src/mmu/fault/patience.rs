@@ -3,6 +3,7 @@
 //! Nothing here waits without a bound. What takes longer is the run loop's to wait for: another vCPU may have something to do.
 
 use super::{Attempt, Open, Request, Short, attempt};
+use crate::delays::bound;
 use crate::mmu::discipline::Discipline;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::reclaim::{Room, make_room};
@@ -14,10 +15,10 @@ use crate::sync::relax;
 use ppc64_arch::addr::GuestReal;
 
 /// Attempts without a lock before the serialised path.
-const SPECULATIVE_ATTEMPTS: u32 = if cfg!(feature = "delays") { 1 } else { 4 };
+const SPECULATIVE_ATTEMPTS: u32 = 4;
 /// Attempts with the lock before the guest is sent to try again. Only lost races make one fail there, each of which is somebody
 /// else's success, so this is a bound on waiting and not on correctness.
-const SERIALISED_ATTEMPTS: u32 = if cfg!(feature = "delays") { 1 } else { 64 };
+const SERIALISED_ATTEMPTS: u32 = 64;
 /// Looks at the lock before the run loop waits instead.
 const LOCK_TURNS: u32 = if cfg!(loom) { 2 } else { 256 };
 /// Batches of pages taken out for one fault. Each one freed something that other CPUs were faster to use.
@@ -50,7 +51,7 @@ pub(super) fn resolve_patiently<H: Hardware, D: Discipline>(
             Err(Open::Short(Short::Tables)) if prunings == PRUNINGS => break NO_MEMORY,
             Err(Open::Short(short)) => match make_room(space, cpu, short) {
                 Room::Made if short == Short::Tables => prunings += 1,
-                Room::Made if batches < BATCHES => batches += 1,
+                Room::Made if batches < bound(BATCHES) => batches += 1,
                 // There is nobody to wait for: the guest tries again.
                 Room::Made => {
                     cpu.stats.again(Reason::GaveWay);
@@ -63,7 +64,7 @@ pub(super) fn resolve_patiently<H: Hardware, D: Discipline>(
                 Room::None => break NO_MEMORY,
             },
         }
-        end = if attempts <= SPECULATIVE_ATTEMPTS {
+        end = if attempts <= bound(SPECULATIVE_ATTEMPTS) {
             look_again(space, desk, cpu, request)
         } else {
             serialised(space, desk, cpu, request)
@@ -108,7 +109,7 @@ fn locked<H: Hardware, D: Discipline>(
     cpu: &mut Cpu,
     request: Request,
 ) -> Attempt {
-    for _ in 0..SERIALISED_ATTEMPTS {
+    for _ in 0..bound(SERIALISED_ATTEMPTS) {
         match look_again(space, desk, cpu, request) {
             Attempt::Again(reason) => cpu.stats.again(reason),
             done => return done,

@@ -8,7 +8,10 @@ use super::harness::Run;
 use super::machine::PAGE;
 use super::scene::{NEW, Scene, put};
 use super::world::Setup;
+use crate::mmu::waiters::{Waiters, Wake};
 use crate::mmu::{Access, Cpu, Resolution, Space, StorageFault};
+use crate::sync::{AtomicU64, Ordering};
+use loom::sync::{Arc, Notify};
 use ppc64_arch::addr::{EffAddr, GuestReal};
 
 type Guest = Space<'static, super::machine::Machine<true>>;
@@ -139,4 +142,78 @@ fn two_faults_sleep_while_a_third_brings_their_page_back() {
         },
     }
     .every_order();
+}
+
+/// Whoever needs the lock itself, as a fault does that makes room.
+#[test]
+fn whoever_finds_the_lock_taken_sleeps_until_it_is_given_back() {
+    let scene = Scene::Bare;
+    Run {
+        setup: scene.setup(),
+        preemptions: 3,
+        before: move |seat: &Seat| ready(seat, scene),
+        first: move |seat: &Seat| drop(seat.space().lock()),
+        second: move |seat: &Seat| {
+            while seat.space().try_lock().is_none() {
+                seat.wait(1);
+                if seat.space().try_lock().is_some() {
+                    seat.unwait(1);
+                    break;
+                }
+                seat.space().memory().hardware.sleep(1);
+            }
+        },
+        check: |_: &Seat, (), [()]: [(); 1]| {},
+    }
+    .every_order();
+}
+
+/// A bell for one that sleeps.
+struct Bell(Notify);
+
+impl Wake for Bell {
+    fn wake(&self, tokens: u64) {
+        assert_eq!(tokens, 1);
+        self.0.notify();
+    }
+}
+
+/// One waits for what another CPU settles last, of `many` things that it settles: the protocol alone, without a fault whose pin brings a fence of its own.
+fn settled_one_by_one(many: u64) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(move || {
+        let bell: &'static Bell = Box::leak(Box::new(Bell(Notify::new())));
+        let waiters = Waiters::default();
+        waiters.set_waker(bell);
+        let world = Arc::new((waiters, AtomicU64::new(0)));
+        let worker = {
+            let world = world.clone();
+            loom::thread::spawn(move || {
+                for settled in 1..=many {
+                    world.1.store(settled, Ordering::Relaxed);
+                    world.0.settled();
+                }
+            })
+        };
+        while world.1.load(Ordering::Relaxed) != many {
+            world.0.wait(0);
+            if world.1.load(Ordering::Relaxed) == many {
+                world.0.unwait(0);
+                break;
+            }
+            bell.0.wait();
+        }
+        worker.join().expect("no panic");
+    });
+}
+
+#[test]
+fn whoever_waits_sees_what_is_settled_or_is_seen() {
+    settled_one_by_one(1);
+}
+
+#[test]
+fn whoever_is_woken_too_early_is_woken_again() {
+    settled_one_by_one(2);
 }
