@@ -172,7 +172,7 @@ fn a_guest_that_asks_for_preemptions_is_not_told_of_waits() {
 }
 
 #[test]
-fn nothing_is_written_for_a_processor_that_stopped() {
+fn a_processor_that_stopped_has_no_areas() {
     let (_, ram) = with_log(96, LOG_PREEMPT);
     let shared = SharedVpa::default();
     for (function, at) in [(1, AT), (2, LOG_AT)] {

@@ -12,7 +12,7 @@
 //!
 //! A server's state is one atomic word and a source's is another ([`icp`], [`ics`]); each transition is a pure function from a state to a state and what
 //! must happen next. There is no lock. All CPUs may do anything at any time; this file is the only place that follows consequences from one
-//! word to another. Every change is a read-modify-write with acquire and release ([`word`]), so that the changes of one word have one order, and
+//! word to another. Every change is a read-modify-write with acquire and release (`word`), so that the changes of one word have one order, and
 //! whoever comes later in it sees all that came before.
 //!
 //! 1. *A source is claimed before it is presented*, by replacing the word in which it was seen pending. One of several CPUs that offer it succeeds; the
