@@ -115,6 +115,9 @@ pub trait Host {
     fn random(&self) -> Option<u64>;
     /// The answer to H_GET_CPU_CHARACTERISTICS of whoever is below us (character, behaviour), if it gives one.
     fn cpu_characteristics(&self) -> Option<(u64, u64)>;
+    /// Makes CPU number `cpu` leave the guest, or its sleep, soon. Never waits. A kick that comes while it is in the hypervisor ends its next stay, or its next sleep, at
+    /// once; several that come before that are one. What was stored before is seen by the CPU behind it. A number that no CPU has does nothing.
+    fn kick(&self, cpu: usize);
 }
 
 /// Access to guest memory by the hypervisor itself: through the same resolution as the guest's own, so that absent pages appear, read-only is respected, and

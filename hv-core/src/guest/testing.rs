@@ -113,6 +113,8 @@ pub struct FakeHost {
     typed: RefCell<VecDeque<u8>>,
     pub random: Cell<Option<u64>>,
     pub characteristics: Cell<Option<(u64, u64)>>,
+    /// The CPUs that were kicked, in order.
+    pub kicked: RefCell<Vec<usize>>,
 }
 
 impl Default for FakeHost {
@@ -125,6 +127,7 @@ impl Default for FakeHost {
             typed: RefCell::default(),
             random: Cell::new(Some(0x0123_4567_89ab_cdef)),
             characteristics: Cell::new(Some((0x11, 0x22))),
+            kicked: RefCell::default(),
         }
     }
 }
@@ -170,6 +173,10 @@ impl Host for FakeHost {
 
     fn cpu_characteristics(&self) -> Option<(u64, u64)> {
         self.characteristics.get()
+    }
+
+    fn kick(&self, cpu: usize) {
+        self.kicked.borrow_mut().push(cpu);
     }
 }
 

@@ -4,6 +4,7 @@ use super::host::GuestMemory;
 use super::regs::{HvState, Regs};
 use super::vpa::Vpa;
 use crate::papr::Rc;
+use ppc64_arch::extended::Extended;
 use ppc64_arch::spr::{LPCR, LocalRegisterCopy};
 use ppc64_arch::trap::Msr;
 use tock_registers::fields::FieldValue;
@@ -11,8 +12,7 @@ use tock_registers::fields::FieldValue;
 /// How many [`Vcpu::platform`] has.
 pub const PLATFORM_WORDS: usize = 12;
 
-/// A virtual processor. FP, VSX and the other registers that are not here stay in the hardware: the hypervisor uses
-/// none of them.
+/// A virtual processor. FP, VSX and the other registers of [`Extended`] stay in the hardware while it runs: the hypervisor uses none of them.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct Vcpu {
@@ -32,6 +32,10 @@ pub struct Vcpu {
     pub modes_changed: bool,
     /// Words of the platform's own, for its assembly.
     pub platform: [u64; PLATFORM_WORDS],
+    /// The registers that no exit stores, as [`World::put_away`](super::World::put_away) left them.
+    pub extended: Extended,
+    /// The CPU that it was entered on last; the platform's own. `None`: it begins with what is in `extended`.
+    pub last_cpu: Option<usize>,
     /// H_CEDE is waiting. Told apart from running for the sake of other processors' H_PROD.
     pub ceded: bool,
     /// H_PROD came while it did not wait: the next H_CEDE returns at once.
@@ -77,6 +81,8 @@ impl Vcpu {
             load_dar: false,
             modes_changed: true,
             platform: [0; PLATFORM_WORDS],
+            extended: Extended::default(),
+            last_cpu: None,
             ceded: false,
             prodded: false,
             stopped: false,
