@@ -86,5 +86,7 @@ impl Host for Around {
         self.characteristics
     }
 
-    fn kick(&self, _: usize) {}
+    fn kick(&self, cpu: usize) {
+        crate::cpus::kick(cpu);
+    }
 }

@@ -9,11 +9,12 @@
 //! | [`crew`], [`waker`] | the CPUs that run it, and who wakes its processors |
 //! | [`twins`] | two guests in turns on one CPU, for tests |
 //! | [`report`] | the figures at the end |
+//! | [`cpus`] | further processors: started, given work, kicked |
 //! | [`below`] | what every platform has to offer, and which of them this is |
 //! | [`pseries`] | a PAPR hypervisor below: hcalls, RTAS, consoles, interrupts, nested guests |
 //! | [`powernv`] | the hardware below: OPAL, the world switch, translation |
-//! | [`host`], [`hardware`], [`partitions`], [`decrementer`], [`owner`], [`modes`], [`exits`], [`calendar`] | what both have in common |
-//! | [`log`], [`console`], [`terminal`], [`mod@panic`], [`interrupt`] | what we say, and how we fail |
+//! | [`host`], [`hardware`], [`partitions`], [`decrementer`], [`owner`], [`modes`], [`exits`], [`record`], [`calendar`] | what both have in common |
+//! | [`claim`], [`log`], [`console`], [`terminal`], [`mod@panic`], [`interrupt`] | what we say, and how we fail |
 //! | [`heap`], [`memory`] | memory of our own |
 #![no_std]
 #![no_main]
@@ -23,7 +24,9 @@ extern crate alloc;
 mod below;
 mod boot;
 mod calendar;
+mod claim;
 mod console;
+mod cpus;
 mod crew;
 mod decrementer;
 mod exits;
@@ -41,6 +44,7 @@ mod panic;
 mod partitions;
 mod powernv;
 mod pseries;
+mod record;
 mod report;
 mod terminal;
 mod twins;
@@ -102,6 +106,8 @@ fn run_on<P: Platform>(machine: &Machine) -> Result<Outcome, Refusal> {
 /// From a machine that is ready to the guest's end. What it keeps on the stack is large: a self-test does not pay for it.
 #[inline(never)]
 fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Result<Ended, Refusal> {
+    P::cpus(machine, cpus::CPUS);
+    P::on_each(&|cpu| defmt::debug!("CPU {=u64} is there", cpu as u64));
     let payload = boot::payload::find(machine)?;
     let memory = boot::frames::pool(machine, P::hardware())?;
     if options.twins {

@@ -108,7 +108,11 @@ pub struct InTurns<'m, W> {
 
 impl<W: World> World for InTurns<'_, W> {
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit {
-        self.world.borrow_mut().enter(vcpu, deadline, &mut EverySecond { short, exits: &mut self.exits })
+        let mut world = self.world.borrow_mut();
+        let exit = world.enter(vcpu, deadline, &mut EverySecond { short, exits: &mut self.exits });
+        // The other one may be next.
+        world.put_away(vcpu);
+        exit
     }
 
     fn put_away(&mut self, vcpu: &mut Vcpu) {

@@ -131,7 +131,8 @@ pub trait Host {
     fn random(&self) -> Option<u64>;
     /// The answer to H_GET_CPU_CHARACTERISTICS of whoever is below us (character, behaviour), if it gives one.
     fn cpu_characteristics(&self) -> Option<(u64, u64)>;
-    /// Makes CPU number `cpu` leave the guest, or its sleep, soon; never waits. If it is in neither, its next stay or sleep ends at once.
+    /// Makes CPU number `cpu` leave the guest, or its sleep, soon. Never waits. A kick that comes while it is in the hypervisor ends its next stay, or its next sleep, at
+    /// once; several that come before that are one. What was stored before is seen by the CPU behind it. A number that no CPU has does nothing.
     fn kick(&self, cpu: usize);
 }
 

@@ -113,8 +113,8 @@ pub struct FakeHost {
     typed: RefCell<VecDeque<u8>>,
     pub random: Cell<Option<u64>>,
     pub characteristics: Cell<Option<(u64, u64)>>,
-    /// Who was kicked.
-    pub kicks: RefCell<Vec<usize>>,
+    /// The CPUs that were kicked, in order.
+    pub kicked: RefCell<Vec<usize>>,
 }
 
 impl Default for FakeHost {
@@ -127,7 +127,7 @@ impl Default for FakeHost {
             typed: RefCell::default(),
             random: Cell::new(Some(0x0123_4567_89ab_cdef)),
             characteristics: Cell::new(Some((0x11, 0x22))),
-            kicks: RefCell::default(),
+            kicked: RefCell::default(),
         }
     }
 }
@@ -176,7 +176,7 @@ impl Host for FakeHost {
     }
 
     fn kick(&self, cpu: usize) {
-        self.kicks.borrow_mut().push(cpu);
+        self.kicked.borrow_mut().push(cpu);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::regs::{HvState, Regs};
 use super::run::Storm;
 use crate::papr::Rc;
+use ppc64_arch::extended::Extended;
 use ppc64_arch::spr::{LPCR, LocalRegisterCopy};
 use ppc64_arch::trap::Msr;
 use tock_registers::fields::FieldValue;
@@ -10,8 +11,7 @@ use tock_registers::fields::FieldValue;
 /// How many [`Vcpu::platform`] has.
 pub const PLATFORM_WORDS: usize = 12;
 
-/// A virtual processor. FP, VSX and the other registers that are not here stay in the hardware: the hypervisor uses
-/// none of them.
+/// A virtual processor. FP, VSX and the other registers of [`Extended`] stay in the hardware while it runs: the hypervisor uses none of them.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct Vcpu {
@@ -35,6 +35,10 @@ pub struct Vcpu {
     pub cpu: usize,
     /// Finds out whether it gets anywhere.
     pub storm: Storm,
+    /// The registers that no exit stores, as [`World::put_away`](super::World::put_away) left them.
+    pub extended: Extended,
+    /// The CPU that it was entered on last; the platform's own. `None`: it begins with what is in `extended`.
+    pub last_cpu: Option<usize>,
 }
 
 /// Where and how a guest begins.
@@ -74,6 +78,8 @@ impl Vcpu {
             platform: [0; PLATFORM_WORDS],
             cpu: 0,
             storm: Storm::default(),
+            extended: Extended::default(),
+            last_cpu: None,
         }
     }
 
