@@ -13,6 +13,7 @@
 
 use crate::sync::{AtomicU64, CacheLine, Ordering, fence};
 use core::fmt;
+use core::ops::{Deref, DerefMut};
 use spin::Once;
 
 /// Makes those run again that were put aside.
@@ -73,13 +74,39 @@ impl fmt::Debug for Waiters<'_> {
     }
 }
 
-/// Calls [`Waiters::settled`] when it goes: the field behind the guard of a lock.
+/// The guard of a lock that may be waited for: when it goes the lock is given back first, and then those who wait are woken.
 #[derive(Debug)]
-pub(super) struct Settles<'a, 'm>(pub &'a Waiters<'m>);
+pub(super) struct Held<'a, 'm, G> {
+    guard: G,
+    _then: Settles<'a, 'm>,
+}
 
 impl Drop for Settles<'_, '_> {
     fn drop(&mut self) {
         self.0.settled();
+    }
+}
+
+#[derive(Debug)]
+struct Settles<'a, 'm>(&'a Waiters<'m>);
+
+impl<'a, 'm, G> Held<'a, 'm, G> {
+    pub(super) const fn new(guard: G, waiters: &'a Waiters<'m>) -> Self {
+        Self { guard, _then: Settles(waiters) }
+    }
+}
+
+impl<G: Deref> Deref for Held<'_, '_, G> {
+    type Target = G::Target;
+
+    fn deref(&self) -> &G::Target {
+        &self.guard
+    }
+}
+
+impl<G: DerefMut> DerefMut for Held<'_, '_, G> {
+    fn deref_mut(&mut self) -> &mut G::Target {
+        &mut self.guard
     }
 }
 

@@ -189,7 +189,7 @@ fn a_second_touch_costs_nothing_and_a_second_fault_is_spurious() {
     assert!(memory.hardware.access(0, 7, at, Access::Write).is_ok());
     seat.with_cpu(|_, cpu| {
         assert_eq!((cpu.stats.outcome(Outcome::Installed), cpu.stats.outcome(Outcome::Spurious)), (1, 1));
-        assert_eq!((cpu.stats.faults(), cpu.stats.retries(Reason::Serialised)), (2, 0));
+        assert_eq!((cpu.stats.faults(), cpu.stats.retries(Reason::Serialised), cpu.stats.locks), (2, 0, 0));
     });
 }
 

@@ -99,6 +99,8 @@ fn four_times_the_budget(space: Space<'static, Machine>) {
     seat.with_cpu(|_, cpu| {
         assert!(cpu.stats.paged_out > 2048 && cpu.stats.paged_in > 2048);
         assert_eq!(cpu.stats.kept, 0);
+        // Two of the store's for each page that comes back, one for each that goes; and the one that keeps mutations out.
+        assert!(cpu.stats.locks > 2 * cpu.stats.paged_in + cpu.stats.paged_out, "{}", cpu.stats.locks);
     });
     check_books(seat);
 }

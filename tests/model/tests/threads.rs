@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+#[cfg_attr(feature = "delays", allow(dead_code, reason = "reasons.rs uses the rest"))]
 mod guests;
 
 use guests::{GUESTS, Guests, MIB, PAGE};

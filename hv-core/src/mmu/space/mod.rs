@@ -25,11 +25,10 @@ use super::residency::Residency;
 use super::seat::Cpu;
 use super::slot::{Granule, Slots};
 use super::store::Compressed;
-use super::waiters::{Settles, Waiters, Wake};
+use super::waiters::{Held, Waiters, Wake};
 use super::walk::{Seen, walk, walk_here};
 use crate::delays::delay;
 use crate::sync::{Lock, LockGuard};
-use core::ops::{Deref, DerefMut};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::{Level, geometry, pate};
 
@@ -86,25 +85,8 @@ pub(super) struct Mutation {
     pub hand: Hand,
 }
 
-/// While this lives no other mutation runs. When it goes those who waited for that are woken: the lock is given back first.
-pub(super) struct Turn<'a, 'm> {
-    lock: LockGuard<'a, Mutation>,
-    _then: Settles<'a, 'm>,
-}
-
-impl Deref for Turn<'_, '_> {
-    type Target = Mutation;
-
-    fn deref(&self) -> &Mutation {
-        &self.lock
-    }
-}
-
-impl DerefMut for Turn<'_, '_> {
-    fn deref_mut(&mut self) -> &mut Mutation {
-        &mut self.lock
-    }
-}
+/// While this lives no other mutation runs.
+type Turn<'a, 'm> = Held<'a, 'm, LockGuard<'a, Mutation>>;
 
 /// What a space is like, given at its beginning.
 ///
@@ -295,12 +277,12 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
 
     /// Keeps mutations out for as long as the guard lives.
     pub(super) fn lock(&self) -> Turn<'_, 'm> {
-        Turn { lock: self.mutation.lock(), _then: Settles(&self.waiters) }
+        Held::new(self.mutation.lock(), &self.waiters)
     }
 
     /// The same, if nobody else is at it.
     pub(super) fn try_lock(&self) -> Option<Turn<'_, 'm>> {
-        Some(Turn { lock: self.mutation.try_lock()?, _then: Settles(&self.waiters) })
+        Some(Held::new(self.mutation.try_lock()?, &self.waiters))
     }
 
     /// The slots.
