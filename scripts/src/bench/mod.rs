@@ -3,6 +3,7 @@
 mod boot;
 mod mmu;
 mod result;
+mod smp;
 mod switch;
 
 use crate::exit::Code;
@@ -18,6 +19,8 @@ pub enum Bench {
     Mmu(mmu::MmuArgs),
     /// The world switch and the fault path on an emulated machine: instructions per hypervisor call and per page, beside KVM-HV's
     Switch(switch::SwitchArgs),
+    /// Two vCPUs on two CPUs: how far hypervisor calls and first touches scale, and whether faults take locks
+    Smp(smp::SmpArgs),
 }
 
 /// Measures and prints.
@@ -26,5 +29,6 @@ pub fn bench(bench: &Bench) -> Result<Code> {
         Bench::Boot(args) => boot::boot(args),
         Bench::Mmu(args) => mmu::mmu(args),
         Bench::Switch(args) => switch::switch(args),
+        Bench::Smp(args) => smp::smp(args),
     }
 }

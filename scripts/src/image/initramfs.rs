@@ -1,6 +1,7 @@
 //! The default guest's user space: busybox, the script `scripts/guest/init`, and what the user adds.
 
 use super::archive::Archive;
+use crate::setup::programs::Program;
 use crate::setup::{self, guests};
 use crate::{exit, paths};
 use anyhow::{Context, Result};
@@ -11,21 +12,22 @@ const INIT: &[u8] = include_bytes!("../../guest/init");
 const DIRECTORIES: [&str; 7] = ["bin", "dev", "etc", "proc", "root", "sys", "tmp"];
 
 /// What goes in beside the default user space.
-#[derive(Default)]
 pub struct Extras<'a> {
     /// Shell commands to run instead of an interactive shell, before powering off.
     pub batch: Option<&'a str>,
     /// Files for `/root`.
     pub files: &'a [PathBuf],
-    /// stress-ng with its libraries.
-    pub stress: bool,
+    /// Programs of Debian's with their libraries.
+    pub programs: &'a [Program],
+    /// The kernel that the guest starts with.
+    pub kernel: &'a Path,
 }
 
 /// Writes the initramfs under a name made of its contents and tells where.
 pub fn build(extras: &Extras) -> Result<PathBuf> {
     let mut bytes = pack(&fs::read(setup::guests::busybox()?)?, extras)?;
-    if extras.stress {
-        bytes.extend(fs::read(setup::stress::archive()?)?);
+    for program in extras.programs {
+        bytes.extend(fs::read(program.archive()?)?);
     }
     let path = paths::work("initramfs")?.join(format!("{}.cpio", &guests::sha256(&bytes)[..16]));
     if !path.exists() {
@@ -45,6 +47,9 @@ fn pack(busybox: &[u8], extras: &Extras) -> Result<Vec<u8>> {
         archive.program("batch", format!("{commands}\n").as_bytes())?;
     }
     extras.files.iter().try_for_each(|file| add(&mut archive, file))?;
+    if extras.programs.contains(&Program::Kexec) {
+        archive.program("root/vmlinux", &fs::read(extras.kernel)?)?;
+    }
     archive.finish()
 }
 

@@ -2,6 +2,7 @@
 
 use super::choices::{Cpu, Firmware, Granule, Mmu, Platform};
 use crate::exit;
+use crate::setup::programs::Program;
 use anyhow::{Result, bail};
 use clap::{Args, Parser};
 use parse_size::Config;
@@ -59,9 +60,9 @@ pub struct RunArgs {
     /// Put a file into the guest's /root (may be repeated)
     #[arg(long, value_name = "FILE", conflicts_with = "initrd")]
     pub add: Vec<PathBuf>,
-    /// Put stress-ng into the guest
-    #[arg(long, conflicts_with_all = ["initrd", "self_test"])]
-    pub stress: bool,
+    /// Put a program of Debian's into the guest (may be repeated)
+    #[arg(long, value_enum, value_name = "PROGRAM", conflicts_with_all = ["initrd", "self_test"])]
+    pub with: Vec<Program>,
     /// Write the hypervisor's counters to a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,

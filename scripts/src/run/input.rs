@@ -37,7 +37,7 @@ pub struct Guest {
 pub fn prepare(args: &RunArgs) -> Result<Guest> {
     let kernel = find_kernel(&args.kernel)?;
     let inspected = inspect(&kernel, args)?;
-    let initrd = find_initrd(args)?;
+    let initrd = find_initrd(args, &kernel)?;
     let initrd_size = fs::metadata(&initrd)?.len();
     let machine_memory = machine_memory(args, inspected.memory() + initrd_size);
     if !args.unchecked {
@@ -72,9 +72,14 @@ fn inspect(kernel: &Path, args: &RunArgs) -> Result<Kernel> {
     }
 }
 
-fn find_initrd(args: &RunArgs) -> Result<PathBuf> {
+fn find_initrd(args: &RunArgs, kernel: &Path) -> Result<PathBuf> {
     let Some(initrd) = &args.initrd else {
-        return initramfs::build(&Extras { batch: args.batch.as_deref(), files: &args.add, stress: args.stress });
+        return initramfs::build(&Extras {
+            batch: args.batch.as_deref(),
+            files: &args.add,
+            programs: &args.with,
+            kernel,
+        });
     };
     match fs::metadata(initrd) {
         Ok(data) if data.is_file() && data.len() > 0 => Ok(initrd.clone()),

@@ -5,10 +5,10 @@
 mod apt;
 mod deb;
 pub mod guests;
+pub mod programs;
 mod qemu;
 mod rust_src;
 mod sources;
-pub mod stress;
 mod valgrind;
 
 pub use qemu::{objdump, qemu};
@@ -23,7 +23,9 @@ pub fn all() -> Result<()> {
     eprintln!("objdump: {}", objdump()?.display());
     eprintln!("rust-src: {}", rust_src()?.shown());
     eprintln!("busybox: {}", guests::busybox()?.display());
-    eprintln!("stress-ng: {}", stress::archive()?.display());
+    for program in programs::ALL {
+        eprintln!("{}: {}", program.package(), program.archive()?.display());
+    }
     for guest in guests::ALL {
         eprintln!("{}: {}", guest.name, guest.kernel()?.display());
     }

@@ -100,7 +100,7 @@ fn set_up(guests: bool) -> Result<String> {
     if guests {
         setup::qemu()?;
         setup::guests::busybox()?;
-        setup::stress::archive()?;
+        setup::programs::ALL.iter().try_for_each(|program| program.archive().map(drop))?;
         setup::guests::ALL.iter().try_for_each(|guest| guest.kernel().map(drop))?;
     }
     Ok("everything is there".into())

@@ -31,7 +31,10 @@ pub fn cases(extent: Extent) -> Vec<Case> {
         Case::new(format!("smp/{}", cell.name()), move |setting| boot(setting, cell, times))
     });
     let others = [POWER10, POWERNV10].into_iter().flat_map(|machine| {
-        [Case::new(format!("smp/backtrace/{}", machine.name), move |setting| backtrace(setting, machine))]
+        [
+            Case::new(format!("smp/backtrace/{}", machine.name), move |setting| backtrace(setting, machine)),
+            Case::new(format!("smp/kdump/{}", machine.name), move |setting| kdump(setting, machine)),
+        ]
     });
     cells.chain(others).collect()
 }
@@ -114,6 +117,23 @@ fn backtrace(setting: &Setting, machine: Machine) -> Result<String> {
         ensure!(ended.console.contains(&format!("NMI backtrace for cpu {cpu}")), "processor {cpu} did not answer");
     }
     Ok("four processors answered".into())
+}
+
+/// A kernel that dies hands over to one that was loaded before, which counts the processors whose registers were saved: the dying one stops them
+/// by a system reset (H_SIGNAL_SYS_RESET), and each saves its own.
+fn kdump(setting: &Setting, machine: Machine) -> Result<String> {
+    let lines = ["#!/bin/busybox sh", "$b mount -t proc proc /proc", "/root/linux-probe vmcore", "$b poweroff -f"];
+    let init = lines.map(|line| format!("'{}'", line.replace("$b", "/bin/busybox"))).join(" ");
+    let files = "init bin bin/busybox dev dev/console proc root root/linux-probe";
+    let pack = format!("for f in {files}; do echo $f; done | cpio -o -H newc > /tmp/initrd");
+    let words = "console=hvc0 maxcpus=1 irqpoll reset_devices";
+    let load = format!("kexec -p /root/vmlinux --initrd=/tmp/initrd --command-line='{words}'");
+    let batch = format!("cd /; printf '%s\\n' {init} > init; {pack}; {load} && linux-probe crash");
+    let options = ["--cpus", "4", "--host-cpus", "2", "--with", "kexec", "--append", "crashkernel=256M"];
+    let files = ["--add", text(&setting.probe)?, "--batch", &batch];
+    let ended = run(setting, &[&options[..], &machine.options, &files].concat())?;
+    ended.with_code_whatever_it_printed(0)?.printing("vmcore: 4 processors")?;
+    Ok("the second kernel found four processors' registers".into())
 }
 
 #[cfg(test)]

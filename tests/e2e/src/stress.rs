@@ -76,7 +76,8 @@ fn stress(setting: &Setting, machine: Machine, aim: &Aim, hypervisor: &str) -> R
     let file = dir.path().join("stats.json");
     let (budget, batch) = (format!("{}M", BUDGET >> 20), work(aim.seconds));
     let guest = ["--cpus", "4", "--host-cpus", "2", "--memory", "1G", "--budget", &budget, "--granule", "2m"];
-    let load = ["--append", "samewise.disturb=on", "--stress", "--add", text(&setting.probe)?, "--batch", &batch];
+    let load =
+        ["--append", "samewise.disturb=on", "--with", "stress-ng", "--add", text(&setting.probe)?, "--batch", &batch];
     let files = ["--stats", text(&file)?, "--hypervisor", hypervisor];
     let ended = run(setting, &[&guest[..], &load, &files, &machine.options].concat())?.with_code(0)?;
     let ended = ended.printing("samewise: batch ends with 0")?;

@@ -3,7 +3,8 @@
 //! The hypervisor below is judged from here, because only user space sees the sum of its work: that every page holds
 //! what was written to it (`pattern`), also when there are more of them than it has memory for (`overcommit`), that floating-point and vector registers survive the exits that happen between
 //! two instructions (`fp`), and that a second inside lasts a second outside (`tick`); that processes which move between processors, share and
-//! copy memory find what they wrote (`stress`), and that a processor which was switched off and on again gets its interrupts (`hotplug`).
+//! copy memory find what they wrote (`stress`), and that a processor which was switched off and on again gets its interrupts (`hotplug`);
+//! and that a kernel which dies leaves the registers of all its processors to the next one (`crash`, `vmcore`).
 //!
 //! There is no libc: the program is put alone into an initramfs, and its register checks must not share the vector
 //! registers with a library that uses them. Each command prints whole lines with one `write` each, so that a reader on
@@ -14,6 +15,7 @@
 mod args;
 mod compressible;
 mod cpus;
+mod crash;
 mod fp;
 mod hotplug;
 mod meminfo;
@@ -51,6 +53,8 @@ fn run(args: &Args) -> Outcome {
         (Some(b"tick"), Some(seconds)) => args::number(seconds).map_or_else(usage, tick::run),
         (Some(b"stress"), Some(_)) => stress::asked(args).map_or_else(usage, |asked| stress::run(&asked)),
         (Some(b"hotplug"), Some(times)) => args::number(times).map_or_else(usage, hotplug::run),
+        (Some(b"crash"), None) => crash::die(),
+        (Some(b"vmcore"), None) => crash::count(),
         _ => usage(),
     }
 }
@@ -63,6 +67,8 @@ fn usage() -> Outcome {
     say!("       linux-probe tick SECONDS");
     say!("       linux-probe stress SECONDS WORKERS [SIZE[KMG]]");
     say!("       linux-probe hotplug TIMES");
+    say!("       linux-probe crash");
+    say!("       linux-probe vmcore");
     Outcome::Usage
 }
 

@@ -1,5 +1,4 @@
-//! stress-ng, for the guest's initramfs: Debian's program for ppc64el with the loader and the libraries that it names, and nothing else of
-//! their packages.
+//! Programs of Debian's for the guest's initramfs: each with the loader and the libraries that it names, and nothing else of their packages.
 //!
 //! What is cached is one archive with each file at its path. The kernel unpacks archives that stand one behind the other, so it is put behind the
 //! default one as it is.
@@ -9,6 +8,7 @@ use super::guests::{self, STABLE};
 use crate::image::archive::Archive;
 use crate::paths;
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use elf::ElfBytes;
 use elf::abi::{DT_NEEDED, PT_INTERP};
 use elf::endian::LittleEndian;
@@ -16,37 +16,65 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PACKAGE: &str = "stress-ng";
-const PROGRAM: &str = "usr/bin/stress-ng";
-const ARCHIVE: &str = "stress-ng.cpio";
-
-/// The archive that an initramfs ends with.
-pub fn archive() -> Result<PathBuf> {
-    guests::cached(&paths::cache("guests")?.join(PACKAGE), ARCHIVE, fetch)
+/// A program of a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Program {
+    /// Load of many kinds, with verification
+    StressNg,
+    /// Starts one kernel from another; the guest's own kernel is put beside it, as /root/vmlinux
+    Kexec,
 }
 
-/// Packs what is needed into the directory, and tells which package it is from.
-fn fetch(apt: &Apt, dir: &Path) -> Result<String> {
-    let tree = tempfile::tempdir()?;
-    let package = format!("{PACKAGE}/{STABLE}");
-    apt.unpack_all(&apt.needed(&package)?, tree.path())?;
-    fs::write(dir.join(ARCHIVE), pack(&closure(tree.path())?)?)?;
-    Ok(package)
+/// All of them.
+pub const ALL: [Program; 2] = [Program::StressNg, Program::Kexec];
+
+const ARCHIVE: &str = "program.cpio";
+
+impl Program {
+    /// Its package.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::StressNg => "stress-ng",
+            Self::Kexec => "kexec-tools",
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::StressNg => "usr/bin/stress-ng",
+            Self::Kexec => "sbin/kexec",
+        }
+    }
+
+    /// The archive that an initramfs ends with.
+    pub fn archive(self) -> Result<PathBuf> {
+        let place = paths::cache("guests")?.join(self.package());
+        guests::cached(&place, ARCHIVE, |apt, dir| self.fetch(apt, dir))
+    }
+
+    /// Packs what is needed into the directory, and tells which package it is from.
+    fn fetch(self, apt: &Apt, dir: &Path) -> Result<String> {
+        let tree = tempfile::tempdir()?;
+        let package = format!("{}/{STABLE}", self.package());
+        apt.unpack_all(&apt.needed(&package)?, tree.path())?;
+        fs::write(dir.join(ARCHIVE), pack(&closure(tree.path(), self.path())?)?)?;
+        Ok(package)
+    }
 }
 
 /// Contents by path.
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// The program, its loader, and the libraries that it and they name.
-fn closure(tree: &Path) -> Result<Files> {
-    let program = fs::read(tree.join(PROGRAM)).context("the package holds no program")?;
+fn closure(tree: &Path, path: &str) -> Result<Files> {
+    let program = fs::read(tree.join(path)).context("the package holds no program")?;
     let loader = loader(&program)?;
     let mut files = Files::from([(loader.clone(), read(tree, &tree.join(&loader))?)]);
     let there = libraries(tree)?;
     let mut wanted = needed(&program)?;
     // The loader is a library as well, and is there already.
     let mut taken: BTreeSet<String> = loader.file_name().map(|name| name.display().to_string()).into_iter().collect();
-    files.insert(PROGRAM.into(), program);
+    files.insert(path.into(), program);
     while let Some(name) = wanted.pop() {
         if taken.insert(name.clone()) {
             let path = there.get(&name).with_context(|| format!("no package holds {name}"))?;
@@ -62,7 +90,7 @@ fn closure(tree: &Path) -> Result<Files> {
 fn libraries(tree: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut there = BTreeMap::new();
     for dir in ["lib/powerpc64le-linux-gnu", "usr/lib/powerpc64le-linux-gnu"] {
-        for entry in fs::read_dir(tree.join(dir))? {
+        for entry in fs::read_dir(tree.join(dir)).into_iter().flatten() {
             let name = entry?.file_name().display().to_string();
             there.insert(name.clone(), Path::new(dir).join(name));
         }
