@@ -10,6 +10,10 @@ impl<H: Hardware> FaultHandler for Seat<'_, '_, H> {
         Seat::fault(self, fault)
     }
 
+    fn wait_for_others(&self, vcpu: u32) {
+        self.wait(vcpu);
+    }
+
     #[inline]
     fn entering(&self) {
         self.enter();
@@ -18,6 +22,14 @@ impl<H: Hardware> FaultHandler for Seat<'_, '_, H> {
     #[inline]
     fn left(&self) {
         self.leave_guest();
+    }
+
+    fn wait(&self, vcpu: u32) {
+        Seat::wait(self, vcpu);
+    }
+
+    fn unwait(&self, vcpu: u32) {
+        Seat::unwait(self, vcpu);
     }
 }
 

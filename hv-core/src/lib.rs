@@ -13,6 +13,7 @@ mod log;
 
 #[cfg(feature = "guest")]
 mod bridge;
+pub mod delays;
 #[cfg(feature = "guest")]
 pub mod guest;
 #[cfg(feature = "mmu")]

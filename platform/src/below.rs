@@ -5,7 +5,7 @@ use crate::boot::refusal::Refusal;
 use crate::hardware;
 use crate::host::Around;
 use crate::terminal::Terminal;
-use crate::{powernv, pseries};
+use crate::{cpus, powernv, pseries};
 use hv_core::guest::World;
 use hv_core::guest::cmdline::{Options, SelfTest};
 use ppc64_arch::pvr::Cpu;
@@ -30,7 +30,7 @@ pub fn kind() -> Kind {
 /// One kind of machine, as the code that starts guests sees it.
 pub trait Platform {
     /// What runs a vCPU.
-    type World: GuestWorld;
+    type World: GuestWorld + Send;
 
     /// Makes the machine ready to run guests.
     ///
@@ -52,6 +52,14 @@ pub trait Platform {
     fn terminal(machine: &Machine) -> Terminal;
     /// Has the console interrupt us when something is typed; whether it will.
     fn listen(machine: &Machine) -> bool;
+    /// Starts further CPUs, and says how many there are then, the boot CPU (number 0) included: `wanted`, or fewer, which is logged.
+    fn cpus(machine: &Machine, wanted: usize) -> usize {
+        cpus::start_all(machine, wanted)
+    }
+    /// Runs `job` with each CPU's number on all of them at once, the boot CPU included, which calls this; returns when all are done.
+    fn on_each(job: &(dyn Fn(usize) + Sync)) {
+        cpus::on_each(job);
+    }
     /// Whether a guest may have its interrupts delivered with relocation on.
     fn relocatable_vectors(cpu: Cpu) -> bool;
 }
@@ -67,6 +75,14 @@ pub fn use_little_endian_interrupts() {
     match kind() {
         Kind::Pseries => _ = pseries::use_little_endian_interrupts(),
         Kind::PowerNv => powernv::early(),
+    }
+}
+
+/// Sleeps until this CPU is kicked, or for no good reason; nothing of a guest is in it.
+pub fn rest() {
+    match kind() {
+        Kind::Pseries => pseries::rest(),
+        Kind::PowerNv => powernv::rest(),
     }
 }
 

@@ -1,12 +1,15 @@
 //! Starts the guest, as often as it asks for it, and says how it went.
 
-use crate::below::{GuestWorld as _, Platform};
+use crate::below::Platform;
 use crate::boot::fdt::Machine as Host;
 use crate::boot::payload::Payload;
 use crate::boot::refusal::Refusal;
 use crate::boot::slots::{Part, Plan};
+use crate::crew::Crew;
 use crate::hardware::Machine as Hardware;
 use crate::host::Around;
+use crate::waker::Waker;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 use hv_core::guest::cmdline::Options;
@@ -15,8 +18,8 @@ use hv_core::guest::layout::{self, Layout, Wanted};
 use hv_core::guest::machine::Settings;
 use hv_core::guest::rtas::blob;
 use hv_core::guest::vcpu::Entry;
-use hv_core::guest::{Counters, Ended, GuestMemory, Host as _, Machine, Vcpu, run};
-use hv_core::mmu::{Cpu, Memory, Seat, Space};
+use hv_core::guest::{Ended, GuestMemory, Host as _, Machine};
+use hv_core::mmu::{Memory, Seat, Space};
 use ppc64_arch::addr::{GuestReal, LeafSize};
 use ppc64_arch::pvr;
 use ppc64_arch::radix::geometry;
@@ -68,7 +71,7 @@ impl<'m, P: Platform> Guest<'m, P> {
         let plan = Plan::new(payload, &layout, memory_bytes)?;
         let config = GuestConfig {
             memory_bytes,
-            cpus: 1,
+            cpus: u32::try_from(options.cpus).unwrap_or(1),
             pvr: host.pvr,
             decrementer_bits: host.decrementer_bits,
             timebase_hz: u32::try_from(host.timebase_hz).unwrap_or(u32::MAX),
@@ -90,19 +93,22 @@ impl<'m, P: Platform> Guest<'m, P> {
     /// [`Refusal`]: its memory could not be made.
     pub fn run(
         &mut self,
-        seat: &Seat<'_, '_, Hardware>,
+        crew: &Crew<'_, P>,
+        space: &Space<'_, Hardware>,
+        waker: &Waker<'_>,
         platform: &Around,
-        counters: &mut Counters,
     ) -> Result<Ended, Refusal> {
-        let mut world = P::world(self.host, self.cpu);
         let console_poll = self.listen();
         loop {
-            let (mut machine, mut vcpu) = self.begin(seat, platform, console_poll)?;
-            world.renew(self.lpid);
-            match run(&mut world, platform, seat, &mut machine, &mut vcpu, counters) {
+            let machine = Arc::new(crew.as_first(space, |seat| self.begin(seat, platform, console_poll, crew.len()))?);
+            waker.serve(&machine);
+            match crew.run(space, platform, &machine) {
                 Ended::Reboot => {
                     defmt::info!("the guest begins anew");
-                    seat.with_cpu(|space, cpu| space.empty(cpu));
+                    crew.as_first(space, |seat| {
+                        seat.with_cpu(|space, cpu| space.empty(cpu));
+                        Ok(())
+                    })?;
                     self.config.rng_seed = seed(platform);
                 }
                 ended => return Ok(ended),
@@ -110,7 +116,7 @@ impl<'m, P: Platform> Guest<'m, P> {
         }
     }
 
-    /// Its memory, devices and vCPU before the first instruction.
+    /// Its memory, devices and processors before the first instruction, for so many CPUs.
     ///
     /// # Errors
     /// [`Refusal`]: its memory could not be made.
@@ -119,10 +125,10 @@ impl<'m, P: Platform> Guest<'m, P> {
         seat: &Seat<'_, '_, Hardware>,
         platform: &Around,
         console_poll: Option<u64>,
-    ) -> Result<(Machine, Vcpu), Refusal> {
+        cpus: usize,
+    ) -> Result<Machine, Refusal> {
         let entry = self.load(seat)?;
-        let machine = Machine::new(self.settings(console_poll));
-        Ok((machine, Vcpu::at_reset(0, self.lpid, entry, platform.timebase())))
+        Ok(Machine::new(self.settings(console_poll), self.lpid, entry, platform.timebase(), cpus))
     }
 
     /// An empty space with the guest's slots.
@@ -175,15 +181,6 @@ impl<'m, P: Platform> Guest<'m, P> {
         defmt::info!("the console interrupts: {=bool}", listens);
         (!listens).then_some(self.host.timebase_hz / CONSOLE_POLLS)
     }
-}
-
-/// What the CPU that everything runs on brings along; twins have one each. Without `ahead` each of its faults makes one page.
-///
-/// # Errors
-/// [`Refusal::NoFrames`]: never for the first few.
-pub fn cpu(number: usize, ahead: bool) -> Result<Cpu, Refusal> {
-    let cpu = Cpu::new(number).ok_or(Refusal::NoFrames)?;
-    Ok(if ahead { cpu } else { cpu.one_page_a_fault() })
 }
 
 /// Bytes of guest memory: what is asked for, or most of what is free. A budget must be free, and the memory may be more than that. Tables of 4 KiB map 2 MiB each, so one in 256 is more than they take.

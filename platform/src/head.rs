@@ -12,11 +12,11 @@
 //! | 0x100 | the reset vector, when we are the firmware (`-bios`) | big-endian, r3 = device tree |
 //! | 0x100 | a system reset, later | little-endian |
 //! | other vectors | interrupts of the hypervisor itself | little-endian |
-//! | `entry_secondary` | OPAL, for each further processor that it is asked to start | big-endian, r3 = PIR |
+//! | `entry_secondary` | OPAL or RTAS `start-cpu`, for each further processor that it is asked to start | big-endian, r3 = its number for them |
 //!
 //! Interrupts are off in the hypervisor but for the moment in which it sleeps, so every vector but the external one and the decrementer is an error or a
 //! request for a report. They use SPRG0 to SPRG2 (the HSPRGs do not exist for a nested hypervisor) and a stack of their own: the compiler
-//! stores below the stack pointer, and an interrupt on the same stack would overwrite that.
+//! stores below the stack pointer, and an interrupt on the same stack would overwrite that. Each CPU has its own ([`crate::memory`]).
 //! An interrupt during a report starts that stack anew, and the report ends there ([`crate::panic::begin`]).
 
 use core::arch::global_asm;
@@ -38,6 +38,7 @@ const DAR: usize = GPRS + 0x130;
 const DSISR: usize = GPRS + 0x138;
 const VECTOR: usize = GPRS + 0x140;
 const FRAME: usize = GPRS + 0x150;
+const _: () = assert!(crate::memory::REGIONS == 9);
 const _: () = assert!(FRAME == GPRS + size_of::<crate::interrupt::Frame>());
 
 global_asm!(
@@ -168,10 +169,24 @@ entry_reset:
     REPORTED 0xf80
     .org 0x1000
 
-    # Everything into a frame on the emergency stack, Rust, and everything back. SPRG1 and SPRG2 hold r1 and r2, r2 the vector, SRR0 and SRR1 the state.
+    # Everything into a frame on this CPU's emergency stack, Rust, and everything back. SPRG1 and SPRG2 hold r1 and r2, r2 the vector, SRR0 and SRR1 the state. Which CPU this is says
+    # r1 (memory.rs). Until CR and XER are stored nothing changes them.
     .globl interrupt_common
 interrupt_common:
-    LOAD_ADDRESS %r1, __emergency_top
+    mtsprg 0, %r3
+    mr %r3, %r1
+    LOAD_ADDRESS %r1, __stack_bottom
+    subf %r3, %r1, %r3
+    srdi %r3, %r3, {region_shift}
+    addi %r3, %r3, -{regions}
+    srdi %r1, %r3, 63             # 1: below the number of regions,
+    neg %r1, %r1                  # as a mask;
+    and %r3, %r3, %r1             # what is not is that number
+    addi %r3, %r3, {regions}
+    sldi %r3, %r3, 3
+    LOAD_ADDRESS %r1, emergency_tops
+    ldx %r1, %r1, %r3
+    mfsprg %r3, 0
     addi %r1, %r1, -{frame}
     std %r0, {gprs}(%r1)
     .irp n, 3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
@@ -222,6 +237,14 @@ interrupt_common:
     ld %r1, {gprs}+8(%r1)
     rfid
 
+    # Where the emergency stack begins, by the region that r1 lies in; the last is for no region.
+    .balign 8
+emergency_tops:
+    .quad __stack_bottom + {emergency}
+    .quad __stack_bottom + {emergency}
+    .irp n, 2,3,4,5,6,7,8,9
+    .quad __stack_bottom + \\n*{region} + {emergency}
+    .endr
     # As from_reset, on every CPU of the machine at once: the first one goes on, the others wait for ever.
 from_bare:
     LOAD_ADDRESS %r10, first_come
@@ -331,7 +354,7 @@ firmware_call:
 first_come:
     .long 0
 
-    # A further processor, as the firmware starts it: big-endian, r3 = its PIR. One for which no post stands waits for ever.
+    # A further processor, as the firmware starts it: big-endian, r3 = its number for the firmware. One for which no post stands waits for ever.
     .section .text.entry_secondary, \"ax\"
     .globl entry_secondary
 entry_secondary:
@@ -339,7 +362,7 @@ entry_secondary:
     LOAD_ADDRESS %r10, {posts}
     li %r11, {post_count}
     mtctr %r11
-1:  ld %r11, {post_pir}(%r10)
+1:  ld %r11, {post_id}(%r10)
     cmpld %r11, %r3
     beq 3f
     addi %r10, %r10, {post_bytes}
@@ -384,12 +407,16 @@ entry_secondary:
     vector = const VECTOR,
     on_interrupt = sym crate::interrupt::on_interrupt,
     start = sym crate::start,
-    posts = sym crate::powernv::cpus::POSTS,
-    post_count = const crate::powernv::cpus::POST_COUNT,
-    post_bytes = const crate::powernv::cpus::POST_BYTES,
-    post_pir = const crate::powernv::cpus::POST_PIR,
-    post_stack = const crate::powernv::cpus::POST_STACK,
-    secondary = sym crate::powernv::cpus::secondary,
+    posts = sym crate::cpus::POSTS,
+    post_count = const crate::cpus::POST_COUNT,
+    post_bytes = const crate::cpus::POST_BYTES,
+    post_id = const crate::cpus::POST_ID,
+    post_stack = const crate::cpus::POST_STACK,
+    region_shift = const crate::memory::REGION_SHIFT,
+    regions = const crate::memory::REGIONS,
+    region = const crate::memory::REGION,
+    emergency = const crate::memory::EMERGENCY,
+    secondary = sym crate::cpus::secondary,
     start_from_firmware = sym crate::boot::openfirmware::start_from_firmware,
 );
 

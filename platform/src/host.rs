@@ -85,4 +85,8 @@ impl Host for Around {
     fn cpu_characteristics(&self) -> Option<(u64, u64)> {
         self.characteristics
     }
+
+    fn kick(&self, cpu: usize) {
+        crate::cpus::kick(cpu);
+    }
 }

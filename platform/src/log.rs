@@ -18,8 +18,10 @@
 //!
 //! What is in the ring goes through `defmt-print` like what was sent; its beginning may be in the middle of a record, which the decoder skips.
 //!
-//! One CPU runs in the hypervisor so far, with interrupts off; the critical section is what will keep others out.
+//! Any CPU may log. A record is made in a critical section: interrupts off, and one CPU at a time ([`crate::claim`]). Another claim is the terminal's, so that what two CPUs drain does not get mixed:
+//! who has it takes bytes out of the ring and writes them, outside the critical section, since a terminal may be slow. A CPU that only happens by (a time slice, a sleep) does not wait for it.
 
+use crate::claim::Claim;
 use crate::terminal::Terminal;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -36,6 +38,8 @@ const RING: usize = 64 * 1024;
 static TERMINAL: Once<Terminal> = Once::new();
 /// Timebase at the start of the log, and ticks a second.
 static CLOCK: Once<(u64, u64)> = Once::new();
+/// Who writes to the terminal.
+static DRAINER: Claim = Claim::new();
 /// Records that found no room since the last report.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
@@ -209,19 +213,36 @@ pub fn attach(terminal: Terminal) {
     TERMINAL.call_once(|| terminal);
 }
 
-/// Writes the ring out if more than half of it is used.
+/// Writes the ring out if more than half of it is used, and nobody is at it.
 pub fn drain_if_filling() {
     let used = critical_section::with(|_| {
         // SAFETY: 1. in a critical section, not inside another `with`.
         unsafe { LOG.with(|log| log.ring.used()) }
     });
     if used > RING as u64 / 2 {
-        flush();
+        flush_if_free();
     }
 }
 
-/// Writes the ring out.
+/// Writes the ring out, unless another CPU is at it.
+pub fn flush_if_free() {
+    if DRAINER.try_take() {
+        write_out();
+        DRAINER.give_back();
+    }
+}
+
+/// Writes the ring out. When it returns, all that this CPU logged before is written.
 pub fn flush() {
+    let taken = DRAINER.take();
+    write_out();
+    if taken {
+        DRAINER.give_back();
+    }
+}
+
+/// Writes the ring out, and how many records are missing in it.
+fn write_out() {
     let lost = LOST.swap(0, Ordering::Relaxed);
     if lost > 0 {
         drain();
@@ -278,21 +299,36 @@ pub fn is_intact() -> bool {
     magic == MAGIC && size == RING as u64 && ring && drained <= written && written - drained <= size
 }
 
-struct InterruptsOff;
-critical_section::set_impl!(InterruptsOff);
+/// Who is in the critical section.
+static HOLDER: Claim = Claim::new();
 
-// SAFETY: 1. one CPU runs in the hypervisor, so that with MSR[EE]=0 nothing else does; 2. `release` restores what `acquire` found.
-unsafe impl critical_section::Impl for InterruptsOff {
+struct OneCpu;
+critical_section::set_impl!(OneCpu);
+
+/// Bits of what `acquire` tells `release`.
+mod found {
+    /// Interrupts were on.
+    pub const ENABLED: u64 = 1;
+    /// This CPU was in the critical section already.
+    pub const INSIDE: u64 = 2;
+}
+
+// SAFETY: 1. the claim is one CPU's at a time, and with MSR[EE]=0 nothing else runs there; 2. nested sections leave it to the outermost one; 3. `release` restores what `acquire` found.
+unsafe impl critical_section::Impl for OneCpu {
     unsafe fn acquire() -> critical_section::RawRestoreState {
         let enabled = live::msr().contains(Msr::EE);
         if enabled {
             live::disable_interrupts();
         }
-        u64::from(enabled)
+        let inside = if HOLDER.take() { 0 } else { found::INSIDE };
+        inside | if enabled { found::ENABLED } else { 0 }
     }
 
-    unsafe fn release(enabled: critical_section::RawRestoreState) {
-        if enabled != 0 {
+    unsafe fn release(state: critical_section::RawRestoreState) {
+        if state & found::INSIDE == 0 {
+            HOLDER.give_back();
+        }
+        if state & found::ENABLED != 0 {
             live::enable_interrupts();
         }
     }

@@ -6,13 +6,15 @@
 //! | [`head`] | entry points and vectors |
 //! | [`boot`] | the machine described, its memory handed out, the guest found and planned |
 //! | [`guest`] | the guest started, as often as it asks |
+//! | [`crew`], [`waker`] | the CPUs that run it, and who wakes its processors |
 //! | [`twins`] | two guests in turns on one CPU, for tests |
 //! | [`report`] | the figures at the end |
+//! | [`cpus`] | further processors: started, given work, kicked |
 //! | [`below`] | what every platform has to offer, and which of them this is |
 //! | [`pseries`] | a PAPR hypervisor below: hcalls, RTAS, consoles, interrupts, nested guests |
 //! | [`powernv`] | the hardware below: OPAL, the world switch, translation |
-//! | [`host`], [`hardware`], [`partitions`], [`decrementer`], [`owner`], [`modes`], [`exits`], [`calendar`] | what both have in common |
-//! | [`log`], [`console`], [`terminal`], [`mod@panic`], [`interrupt`] | what we say, and how we fail |
+//! | [`host`], [`hardware`], [`partitions`], [`decrementer`], [`owner`], [`modes`], [`exits`], [`record`], [`calendar`] | what both have in common |
+//! | [`claim`], [`log`], [`console`], [`terminal`], [`mod@panic`], [`interrupt`] | what we say, and how we fail |
 //! | [`heap`], [`memory`] | memory of our own |
 #![no_std]
 #![no_main]
@@ -22,7 +24,10 @@ extern crate alloc;
 mod below;
 mod boot;
 mod calendar;
+mod claim;
 mod console;
+mod cpus;
+mod crew;
 mod decrementer;
 mod exits;
 mod guest;
@@ -39,19 +44,22 @@ mod panic;
 mod partitions;
 mod powernv;
 mod pseries;
+mod record;
 mod report;
 mod terminal;
 mod twins;
+mod waker;
 
 use below::{Kind, Platform};
 use boot::fdt::Machine;
 use boot::refusal::Refusal;
 use console::Console;
 use core::fmt::Write;
-use hv_core::guest::{Counters, Ended, cmdline};
-use hv_core::mmu::Seat;
+use crew::Crew;
+use hv_core::guest::{Ended, cmdline};
 use powernv::PowerNv;
 use pseries::Pseries;
+use waker::Waker;
 
 /// Where every boot path arrives, with the machine's device tree at `tree`.
 pub extern "C" fn start(tree: u64) -> ! {
@@ -98,6 +106,8 @@ fn run_on<P: Platform>(machine: &Machine) -> Result<Outcome, Refusal> {
 /// From a machine that is ready to the guest's end. What it keeps on the stack is large: a self-test does not pay for it.
 #[inline(never)]
 fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Result<Ended, Refusal> {
+    P::cpus(machine, cpus::CPUS);
+    P::on_each(&|cpu| defmt::debug!("CPU {=u64} is there", cpu as u64));
     let payload = boot::payload::find(machine)?;
     let memory = boot::frames::pool(machine, P::hardware())?;
     if options.twins {
@@ -105,12 +115,14 @@ fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Resul
     }
     let host = P::host(machine, P::terminal(machine));
     let mut guest = guest::Guest::<P>::plan(guest::LPID, machine, &payload, options.clone(), &memory, &host)?;
+    let waker = Waker::new(&host);
     let space = guest.space(&memory, &options)?;
-    let seat = Seat::new(&space, guest::cpu(0, options.ahead)?);
-    let mut counters = Counters::default();
+    space.set_waker(&waker);
+    let crew = Crew::<P>::gather(machine, &options)?;
     let start = ppc64_arch::cpu::timebase();
-    let ended = guest.run(&seat, &host, &mut counters)?;
-    report::all(&seat, &counters, start, machine.timebase_hz);
+    let ended = guest.run(&crew, &space, &waker, &host)?;
+    let (counters, stats) = crew.counted();
+    report::all(&space, &stats, &counters, start, machine.timebase_hz);
     Ok(ended)
 }
 

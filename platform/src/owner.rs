@@ -1,90 +1,98 @@
-//! Whose registers a CPU holds, of those that no exit stores: floating point, vectors and all the rest of [`Extended`].
+//! Whose registers a CPU holds, of those that no exit stores: floating point, vectors and all the rest of [`Extended`](ppc64_arch::extended::Extended).
 //!
-//! While one vCPU runs here they stay where they are. When another one is to run they are exchanged, once.
+//! While one vCPU runs here they stay where they are, from stay to stay. When it is put away they are stored with the vCPU, and are in both places: whoever comes next need not store
+//! them, and the vCPU itself, if it comes back to this CPU and neither ran elsewhere meanwhile, need not load them. Of two facts the first is known to the CPU (who it holds), and the second
+//! to the vCPU (where it was last).
+//!
+//! ```text
+//!   vCPU                            CPU a                       CPU b
+//!   entered on a: last = a          holds it
+//!   put away: stored                holds it still
+//!   entered on a again: last = a    holds it: nothing to load
+//!   put away, entered on b: last = b                            loads it, drops its translations of the partition
+//!   put away, entered on a: last = a   holds it, but last was b: loads it, drops them
+//! ```
+//!
+//! # Translations
+//!
+//! A guest drops translations of its own processes by `tlbiel`, where it knows that a process ran on one of its processors only, and that reaches the CPU on which that vCPU is then. Another CPU on which the vCPU
+//! was before may hold what it dropped meanwhile. So a vCPU that comes to a CPU on which it was not last has the partition's translations dropped there before it runs.
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
-use ppc64_arch::cpu::Extended;
-use ppc64_arch::spr::live;
-use tock_registers::interfaces::{Readable, Writeable};
+use hv_core::guest::Vcpu;
 
-/// A vCPU: its partition and its number.
+/// What has to be done before a vCPU runs here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// The partition.
-    pub lpid: u32,
-    /// The number in it.
-    pub vcpu: u32,
+pub struct Taken {
+    /// The CPU is another vCPU's now, or comes to this one from another CPU: what stays the same for as long as one has it is to be loaded.
+    pub anew: bool,
+    /// It was on another CPU last: this CPU's translations of the partition are to be dropped.
+    pub came: bool,
 }
 
-/// A vCPU that does not run here now.
-struct Parked {
-    key: Key,
-    state: Box<Extended>,
-    /// Its process; only bare metal leaves that in the CPU.
-    process: Option<u32>,
-}
-
-/// The vCPUs of one CPU.
+/// The registers of one CPU.
+#[derive(Debug)]
 pub struct Owner {
-    current: Option<Key>,
-    /// Whether PIDR is in the CPU as well.
-    holds_process: bool,
+    /// This CPU's number.
+    cpu: usize,
+    /// Whose they are: partition and number in it.
+    current: Option<(u32, u32)>,
+    /// They are stored with the vCPU, and its performance monitor stands still.
+    stored: bool,
     v31: bool,
-    parked: Vec<Parked>,
 }
 
 impl Owner {
-    /// Nobody's yet.
+    /// Nobody's yet. `cpu` is this CPU.
     #[must_use]
-    pub const fn new(v31: bool, holds_process: bool) -> Self {
-        Self { current: None, holds_process, v31, parked: Vec::new() }
+    pub const fn new(cpu: usize, v31: bool) -> Self {
+        Self { cpu, current: None, stored: false, v31 }
     }
 
-    /// Gives the CPU to `key`; true if it was another's. A vCPU that was never here begins with zeros.
+    /// Whether `vcpu` is whose registers are here.
+    fn holds(&self, vcpu: &Vcpu) -> bool {
+        self.current == Some((vcpu.hv.lpid, vcpu.id)) && vcpu.last_cpu == Some(self.cpu)
+    }
+
+    /// Gives the CPU to `vcpu`. Who had it before was put away, or is gone.
     ///
     /// # Safety
-    /// This CPU may use every facility of [`Extended`], runs with translation off and interrupts disabled, and the caller loads what else a guest needs.
+    /// This CPU may use every facility of [`Extended`](ppc64_arch::extended::Extended), runs with translation off and interrupts disabled, and the caller does what the answer says.
     #[inline]
-    pub unsafe fn take(&mut self, key: Key) -> bool {
-        if self.current == Some(key) {
-            return false;
+    pub unsafe fn take(&mut self, vcpu: &mut Vcpu) -> Taken {
+        if self.holds(vcpu) {
+            if core::mem::take(&mut self.stored) {
+                // SAFETY: 1. passed on to the caller; 2. the rest of the state is here still.
+                unsafe { vcpu.extended.resume() }
+            }
+            return Taken { anew: false, came: false };
         }
         // SAFETY: 1. passed on to the caller.
-        unsafe { self.exchange(key) }
-        true
-    }
-
-    /// All vCPUs of partition `lpid` begin anew.
-    pub fn forget(&mut self, lpid: u32) {
-        self.parked.retain(|parked| parked.key.lpid != lpid);
-        self.current = self.current.filter(|key| key.lpid != lpid);
+        unsafe { self.load(vcpu) }
     }
 
     /// # Safety
     /// As for [`take`](Self::take).
     #[cold]
-    unsafe fn exchange(&mut self, key: Key) {
-        if let Some(before) = self.current.replace(key) {
-            let mut state = Box::<Extended>::default();
-            // SAFETY: 1. passed on to the caller.
-            unsafe { state.save(self.v31) }
-            let process = self.holds_process.then(process);
-            self.parked.push(Parked { key: before, state, process });
-        }
-        let at = self.parked.iter().position(|parked| parked.key == key);
-        let (state, process) = match at.map(|at| self.parked.swap_remove(at)) {
-            Some(parked) => (parked.state, parked.process),
-            None => (Box::default(), Some(0)),
-        };
-        // SAFETY: 1. passed on to the caller; 2. what was in the CPU was stored, or was nobody's.
-        unsafe { state.load(self.v31) }
-        if self.holds_process {
-            live::PIDR.set(u64::from(process.unwrap_or(0)));
-        }
+    unsafe fn load(&mut self, vcpu: &mut Vcpu) -> Taken {
+        // SAFETY: 1. passed on to the caller; 2. what was in the CPU was stored, or is nobody's.
+        unsafe { vcpu.extended.load(self.v31) }
+        self.current = Some((vcpu.hv.lpid, vcpu.id));
+        self.stored = false;
+        let before = vcpu.last_cpu.replace(self.cpu);
+        Taken { anew: true, came: before.is_some_and(|before| before != self.cpu) }
     }
-}
 
-fn process() -> u32 {
-    crate::decrementer::low_word(live::PIDR.get())
+    /// Stores with `vcpu` what of it is here alone; whether something was.
+    ///
+    /// # Safety
+    /// This CPU may use every facility of [`Extended`](ppc64_arch::extended::Extended).
+    pub unsafe fn put_away(&mut self, vcpu: &mut Vcpu) -> bool {
+        if self.stored || !self.holds(vcpu) {
+            return false;
+        }
+        // SAFETY: 1. passed on to the caller.
+        unsafe { vcpu.extended.save(self.v31) }
+        self.stored = true;
+        true
+    }
 }

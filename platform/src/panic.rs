@@ -1,18 +1,28 @@
 //! How the hypervisor ends when it cannot go on: a message on the console, the return addresses, the log flushed, and the machine stopped as failed: on
 //! pseries `ibm,os-term`, which QEMU turns into exit code 1 when it runs with `-action panic=exit-failure`.
+//!
+//! Several CPUs may fail at once: one report is printed whole, and the others wait, which after a fatal one is for ever. Other CPUs go on meanwhile, until the machine stops.
 
-use crate::{below, console::Console, log};
+use crate::claim::Claim;
+use crate::{below, console::Console, cpus, log, record};
 use core::fmt::Write;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU32, Ordering};
+use ppc64_arch::cpu;
 
-/// How many reports are under way. A fault in the report must not start another, and a fault in saying so must say nothing more.
-static REPORTING: AtomicU32 = AtomicU32::new(0);
+/// Who reports.
+static REPORTER: Claim = Claim::new();
+/// How many faults that CPU met in its report. A fault in the report must not start another, and a fault in saying so must say nothing more.
+static DEPTH: AtomicU32 = AtomicU32::new(0);
 
-/// Claims the report; false if one is under way. The third in a row ends the machine without a word.
+/// Claims the report; false if this CPU is at one already. The third in a row ends the machine without a word. While another CPU reports, this one waits: for ever, if that
+/// was the machine's end.
 pub fn begin() -> bool {
-    // AcqRel: whoever comes next sees what the last reporter printed and stored.
-    match REPORTING.fetch_add(1, Ordering::AcqRel) {
+    while !REPORTER.is_mine() && !REPORTER.try_take() {
+        cpu::very_low_priority();
+    }
+    cpu::medium_priority();
+    match DEPTH.fetch_add(1, Ordering::Relaxed) {
         0 => true,
         1 => false,
         _ => below::fail(),
@@ -21,7 +31,13 @@ pub fn begin() -> bool {
 
 /// The report is over, and the hypervisor lives on.
 pub fn over() {
-    REPORTING.store(0, Ordering::Release);
+    DEPTH.store(0, Ordering::Relaxed);
+    REPORTER.give_back();
+}
+
+/// Whether this CPU is at a report.
+pub fn is_mine() -> bool {
+    REPORTER.is_mine()
 }
 
 /// A panic of Rust's.
@@ -29,14 +45,17 @@ pub fn over() {
 fn panic(info: &PanicInfo) -> ! {
     if begin() {
         _ = writeln!(Console, "samewise: {info}");
-        backtrace(stack_pointer());
+        backtrace(crate::memory::stack_pointer());
     }
     stop("panic")
 }
 
-/// Says why, flushes what was logged, and stops the machine as failed.
+/// Says why, flushes what was logged, and stops the machine as failed. The report is this CPU's.
 pub fn stop(why: &str) -> ! {
     _ = writeln!(Console, "samewise: stopped: {why}");
+    if cpus::count() > 1 {
+        (0..cpus::count()).for_each(|cpu| _ = writeln!(Console, "  {}", record::of(cpu)));
+    }
     defmt::println!("end hypervisor-panic");
     log::flush();
     below::fail()
@@ -45,16 +64,9 @@ pub fn stop(why: &str) -> ! {
 /// Stops if a stack grew over its end: what lies below it is no longer what it was.
 pub fn check_stacks() {
     if !crate::memory::stacks_are_sound() {
+        _ = begin();
         stop("a stack overflowed");
     }
-}
-
-/// This function's stack pointer.
-fn stack_pointer() -> u64 {
-    let r1: u64;
-    // SAFETY: 1. copies a register, nothing else.
-    unsafe { core::arch::asm!("mr {}, 1", out(reg) r1, options(nomem, nostack, preserves_flags)) }
-    r1
 }
 
 /// Prints the return addresses above the stack pointer `r1`. In the ELFv2 ABI the doubleword at the stack pointer points to the caller's frame, and

@@ -5,23 +5,22 @@
 use hv_core::guest::{Counters, Ended, StopReason};
 use hv_core::mmu::audit::Audit;
 use hv_core::mmu::stats::{Outcome, Stats};
-use hv_core::mmu::{Hardware, Seat};
+use hv_core::mmu::{Hardware, Space};
 
 /// Prints every figure.
-pub fn all<H: Hardware>(seat: &Seat<'_, '_, H>, counters: &Counters, start: u64, hz: u64) {
+pub fn all<H: Hardware>(space: &Space<'_, H>, stats: &Stats, counters: &Counters, start: u64, hz: u64) {
     counters.for_each(|name, value| defmt::println!("stat {=str} {=u64}", name, value));
     if let Some(first) = counters.first_user_exit_tb {
         let micros = u128::from(first.saturating_sub(start)) * 1_000_000 / u128::from(hz.max(1));
         stat("time.first-user-us", u64::try_from(micros).unwrap_or(u64::MAX));
     }
-    let audit = Audit::of(seat.space());
-    let stats = seat.with_cpu(|_, cpu| cpu.stats.clone());
+    let audit = Audit::of(space);
     crate::log::flush();
-    faults(&stats);
+    faults(stats);
     crate::log::flush();
-    pages(&stats, &audit);
-    store(seat, &stats, &audit);
-    let pool = &seat.space().memory().pool;
+    pages(stats, &audit);
+    store(space, stats, &audit);
+    let pool = &space.memory().pool;
     stat("memory.free-bytes", pool.free_bytes());
     stat("memory.double-frees", pool.double_frees());
     stat("image.file-bytes", crate::memory::file_bytes());
@@ -38,15 +37,18 @@ fn faults(stats: &Stats) {
     stat("fault.around", stats.around);
     stat("fault.ahead", stats.ahead);
     stat("fault.waits", stats.outcome(Outcome::Wait));
+    stat("fault.locks", stats.locks);
+    stat("pool.draws", stats.draws);
     stat("flush.asked", stats.flushes);
     stat("leaf.split", stats.splits);
     stat("leaf.promoted", stats.promotions);
     stat("leaf.protected", stats.protected);
+    stat("log.toggled", stats.toggled);
 }
 
 /// A guest with a budget: what went to its store and came back, what stands there, and what it is charged for in all.
-fn store<H: Hardware>(seat: &Seat<'_, '_, H>, stats: &Stats, audit: &Audit) {
-    let Some(store) = seat.space().store() else { return };
+fn store<H: Hardware>(space: &Space<'_, H>, stats: &Stats, audit: &Audit) {
+    let Some(store) = space.store() else { return };
     let held = store.held();
     stat("store.paged-out", stats.paged_out);
     stat("store.paged-in", stats.paged_in);
@@ -56,8 +58,8 @@ fn store<H: Hardware>(seat: &Seat<'_, '_, H>, stats: &Stats, audit: &Audit) {
     stat("store.compressed-bytes", held.compressed_bytes);
     stat("store.memory-bytes", held.memory_bytes);
     stat("store.unaccounted", held.pages.abs_diff(audit.stored));
-    stat("store.charged-bytes", seat.space().ledger().drawn() * 4096);
-    stat("store.budget-bytes", seat.space().ledger().budget() * 4096);
+    stat("store.charged-bytes", space.ledger().drawn() * 4096);
+    stat("store.budget-bytes", space.ledger().budget() * 4096);
 }
 
 fn pages(stats: &Stats, audit: &Audit) {

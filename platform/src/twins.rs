@@ -8,6 +8,7 @@ use crate::below::Platform;
 use crate::boot::fdt::Machine as Host;
 use crate::boot::payload::Payload;
 use crate::boot::refusal::Refusal;
+use crate::crew;
 use crate::guest::{self, Guest};
 use crate::hardware::Machine as Hardware;
 use crate::host::Around;
@@ -15,10 +16,30 @@ use alloc::boxed::Box;
 use core::cell::RefCell;
 use hv_core::guest::cmdline::Options;
 use hv_core::guest::host::{Next, Short};
-use hv_core::guest::{Counters, Ended, Exit, Runner, Vcpu, World};
+use hv_core::guest::processors::Processor;
+use hv_core::guest::{Counters, Ended, Exit, Machine, Parting, Runner, StopReason, Vcpu, World};
 use hv_core::mmu::{Memory, Seat, StorageFault};
 
-type Twin<'m, P> = Runner<'m, InTurns<'m, <P as Platform>::World>, Around, Seat<'m, 'm, Hardware>>;
+/// One of the two: what runs it, and its only processor.
+struct Twin<'m, P: Platform> {
+    runner: Runner<'m, InTurns<'m, P::World>, Around, Seat<'m, 'm, Hardware>>,
+    machine: &'m Machine,
+    processor: &'m Processor,
+    ended: Option<Ended>,
+}
+
+impl<P: Platform> Twin<'_, P> {
+    /// Enters it once. Whatever it would wait for, it runs on: the other one has had its turn.
+    fn turn(&mut self) {
+        let mut vcpu = self.processor.vcpu.lock();
+        match self.runner.turn(&mut vcpu) {
+            Some(Parting::Over) => self.ended = self.machine.ended(),
+            Some(Parting::Stopped) => self.ended = Some(Ended::Stopped(StopReason::AllStopped)),
+            _ => {}
+        }
+        _ = self.runner.parted(self.processor, &mut vcpu, Parting::Over);
+    }
+}
 
 /// Runs both to their ends. Neither can begin anew.
 ///
@@ -34,12 +55,11 @@ pub fn run<P: Platform>(
     let world = RefCell::new(P::world(host, cpu));
     let plan = |name, number, options| twin::<P>(Names { name, number }, options, host, payload, memory, &world);
     let mut twins = [plan("first: ", 0, options.clone())?, plan("second: ", 1, options.of_twin())?];
-    let mut ended = [None; 2];
     loop {
-        for (twin, ended) in twins.iter_mut().zip(&mut ended) {
-            *ended = ended.or_else(|| twin.turn());
+        for twin in twins.iter_mut().filter(|twin| twin.ended.is_none()) {
+            twin.turn();
         }
-        if let [Some(first), Some(second)] = ended {
+        if let [Some(first), Some(second)] = twins.each_ref().map(|twin| twin.ended) {
             return Ok(if first == Ended::PowerOff { second } else { first });
         }
     }
@@ -67,12 +87,17 @@ fn twin<'m, P: Platform>(
     let guest = Guest::<P>::plan(guest::LPID + number, host, payload, options, memory, around)?;
     let space = &*Box::leak(Box::new(guest.space(memory, &space_options)?));
     // Each has a share of this CPU's own: its frames, its counters.
-    let share = guest::cpu(crate::memory::index(u64::from(number)), space_options.ahead)?;
+    let share = crew::cpu(crate::memory::index(u64::from(number)), space_options.ahead)?;
     let seat = &*Box::leak(Box::new(Seat::new(space, share)));
-    let (machine, vcpu) = guest.begin(seat, around, guest.listen())?;
+    let machine = &*Box::leak(Box::new(guest.begin(seat, around, guest.listen(), 1)?));
+    let processor = machine.processor(0).ok_or(Refusal::NoFrames)?;
     let counters: &mut Counters = Box::leak(Box::default());
     let world = Box::leak(Box::new(InTurns { world, exits: 0 }));
-    Ok(Runner::new(world, around, seat, Box::leak(Box::new(machine)), Box::leak(Box::new(vcpu)), counters))
+    let mut runner = Runner::new(0, world, around, seat, machine, counters);
+    // Nobody else takes it from the scheduler.
+    _ = machine.sched.next(0, &machine.kicks(0, around));
+    runner.dispatched(processor, &mut processor.vcpu.lock());
+    Ok(Twin { runner, machine, processor, ended: None })
 }
 
 /// One twin's use of the world that both share.
@@ -83,7 +108,11 @@ pub struct InTurns<'m, W> {
 
 impl<W: World> World for InTurns<'_, W> {
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit {
-        self.world.borrow_mut().enter(vcpu, deadline, &mut EverySecond { short, exits: &mut self.exits })
+        let mut world = self.world.borrow_mut();
+        let exit = world.enter(vcpu, deadline, &mut EverySecond { short, exits: &mut self.exits });
+        // The other one may be next.
+        world.put_away(vcpu);
+        exit
     }
 
     fn put_away(&mut self, vcpu: &mut Vcpu) {

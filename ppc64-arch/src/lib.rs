@@ -10,6 +10,7 @@ pub mod bits;
 #[cfg(target_arch = "powerpc64")]
 pub mod cpu;
 pub mod errata;
+pub mod extended;
 pub mod mce;
 pub mod measures;
 pub mod pvr;

@@ -111,6 +111,13 @@ impl Operands {
         TLBIEL | self.fields()
     }
 
+    /// The same for what the partition's processes have cached: process-scoped.
+    #[must_use]
+    pub const fn local_process_word(self) -> u32 {
+        const PROCESS_SCOPED: u32 = 1 << 17;
+        self.local_word() | PROCESS_SCOPED
+    }
+
     /// RS, RIC, PRS, R and RB.
     const fn fields(self) -> u32 {
         const RADIX: u32 = 1 << 16;
@@ -155,6 +162,14 @@ mod tests {
         assert_eq!(word(Cached::Translations), 0x7ca1_2224);
         assert_eq!(word(Cached::Tables), 0x7ca5_2224);
         assert_eq!(word(Cached::Everything), 0x7ca9_2224);
+    }
+
+    #[test]
+    fn the_words_for_processes_are_those_that_assemblers_make() {
+        // tlbiel r4,r5,RIC,1,1 as GNU as assembles it for POWER9.
+        let word = |cached| Operands::partition(1, cached).local_process_word();
+        assert_eq!(word(Cached::Translations), 0x7ca3_2224);
+        assert_eq!(word(Cached::Everything), 0x7cab_2224);
     }
 
     #[test]

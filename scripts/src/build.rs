@@ -5,6 +5,7 @@ use crate::setup::{self, guests};
 use crate::ui::Step;
 use crate::{exit, paths, proc};
 use anyhow::{Context, Result};
+use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -52,6 +53,15 @@ pub fn hypervisor() -> Result<Hypervisor> {
     Hypervisor::read(&paths::target().join(BARE).join("release/samewise"))
 }
 
+/// Builds it with delays, beside the usual one.
+fn delayed() -> Result<Hypervisor> {
+    let step = Step::new("build the hypervisor with delays");
+    let target = paths::work("delays")?;
+    cargo(bare("build", &["-p", "platform", "--features", "delays"])?.arg("--target-dir").arg(&target))?;
+    drop(step);
+    Hypervisor::read(&target.join(BARE).join("release/samewise"))
+}
+
 /// Builds the bare-metal guest that does what a guest must not.
 pub fn hostile() -> Result<PathBuf> {
     guest("hostile", BARE, "guest-hostile")
@@ -88,9 +98,17 @@ pub fn guest_cargo(command: &str, directory: &str) -> Result<Command> {
     Ok(cargo)
 }
 
+/// Everything that `scripts/build` can be told.
+#[derive(Args, Clone, Debug)]
+pub struct BuildArgs {
+    /// With delays between looking at an entry and swapping it, so that races which are rare are lost now and then; for tests
+    #[arg(long)]
+    delays: bool,
+}
+
 /// `scripts/build`.
-pub fn report() -> Result<exit::Code> {
-    let built = hypervisor()?;
+pub fn report(args: &BuildArgs) -> Result<exit::Code> {
+    let built = if args.delays { delayed()? } else { hypervisor()? };
     println!("{}", built.elf_path.display());
     println!("text+data: {} bytes", flat::text_and_data(&built.elf)?);
     Ok(exit::Code::PoweredOff)

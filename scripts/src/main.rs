@@ -32,7 +32,7 @@ enum Command {
     /// Find or install QEMU, rust-src, cross binutils and the guests
     Setup,
     /// Build the hypervisor
-    Build,
+    Build(build::BuildArgs),
     /// Boot a guest
     Run(Box<run::args::RunArgs>),
     /// Run the tests
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<exit::Code> {
     match command {
         Command::Setup => setup::all().map(|()| exit::Code::PoweredOff),
-        Command::Build => build::report(),
+        Command::Build(args) => build::report(&args),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::test(&args),
         Command::Bench(bench) => bench::bench(&bench),

@@ -4,6 +4,8 @@ use crate::mmu::Granule;
 use alloc::string::String;
 use ppc64_arch::addr::LeafSize;
 
+/// The most vCPUs of a guest, and the most CPUs that it runs on.
+const MOST: usize = 8;
 /// What all our words begin with.
 const PREFIX: &str = "samewise.";
 
@@ -14,6 +16,10 @@ pub struct Options {
     pub memory_bytes: Option<u64>,
     /// `samewise.budget=SIZE`: the most host memory that the guest takes, a multiple of 64 KiB; what it does not use is compressed to make room.
     pub budget: Option<u64>,
+    /// `samewise.cpus=N`: how many vCPUs the guest has, 1 to 8; 1 without it.
+    pub cpus: usize,
+    /// `samewise.host-cpus=M`: on how many CPUs at most it runs, 1 to 8; all that are found without it.
+    pub host_cpus: Option<usize>,
     /// `samewise.granule=4k|64k|2m|auto`; auto without it.
     pub granule: Granule,
     /// What a self-test is asked for.
@@ -22,6 +28,8 @@ pub struct Options {
     pub ahead: bool,
     /// `samewise.bench=on|off`: whether the guest may ask for upkeep of its own memory ([`Upkeep`](super::host::Upkeep)); off without it.
     pub bench: bool,
+    /// `samewise.disturb=on|off`: whether the guest's memory is kept moving while it runs ([`Disturber`](crate::mmu::Disturber)); off without it. For stress.
+    pub disturb: bool,
     /// `samewise.twins=on|off`: the same guest twice, taking turns on one CPU; off without it. For tests of what a switch between two vCPUs loses.
     pub twins: bool,
     /// `samewise.measures=firmware|on|off`; firmware without it.
@@ -38,9 +46,12 @@ impl Default for Options {
         Self {
             memory_bytes: None,
             budget: None,
+            cpus: 1,
+            host_cpus: None,
             granule: Granule::Auto,
             ahead: true,
             bench: false,
+            disturb: false,
             twins: false,
             measures: Wish::Firmware,
             self_test: SelfTest::default(),
@@ -99,6 +110,8 @@ pub enum CmdlineError<'a> {
     BadMemory(&'a str),
     /// The same of the budget.
     BadBudget(&'a str),
+    /// Not a number from 1 to the most that there can be.
+    BadCpus(&'a str),
     /// None of the granules.
     BadGranule(&'a str),
     /// A word about the self-test whose value is none of those that there are.
@@ -132,11 +145,18 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             Some(("budget", value)) => {
                 options.budget = Some(size(value).ok_or(CmdlineError::BadBudget(word))?);
             }
+            Some(("cpus", value)) => {
+                options.cpus = count(value).ok_or(CmdlineError::BadCpus(word))?;
+            }
+            Some(("host-cpus", value)) => {
+                options.host_cpus = Some(count(value).ok_or(CmdlineError::BadCpus(word))?);
+            }
             Some(("granule", value)) => {
                 options.granule = granule(value).ok_or(CmdlineError::BadGranule(word))?;
             }
             Some(("ahead", value)) => options.ahead = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("bench", value)) => options.bench = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
+            Some(("disturb", value)) => options.disturb = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("twins", value)) => options.twins = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("measures", value)) => {
                 options.measures = wish(value).ok_or(CmdlineError::BadMeasures(word))?;
@@ -178,6 +198,11 @@ fn size(text: &str) -> Option<u64> {
     }
     let bytes = digits.parse::<u64>().ok()?.checked_mul(1 << shift)?;
     (bytes > 0 && bytes & LeafSize::Size64K.offset_mask() == 0).then_some(bytes)
+}
+
+/// A number of processors.
+fn count(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|count| (1..=MOST).contains(count))
 }
 
 fn switch(text: &str) -> Option<bool> {
@@ -250,10 +275,22 @@ mod tests {
     }
 
     #[test]
+    fn processors_are_counted_from_one_to_the_most_that_there_can_be() {
+        let options = parse("samewise.cpus=4 samewise.host-cpus=2").expect("good");
+        assert_eq!((options.cpus, options.host_cpus), (4, Some(2)));
+        assert_eq!((Options::default().cpus, Options::default().host_cpus), (1, None));
+        for bad in
+            ["samewise.cpus=0", "samewise.cpus=9", "samewise.cpus=", "samewise.host-cpus=9", "samewise.host-cpus=-1"]
+        {
+            assert_eq!(parse(bad), Err(CmdlineError::BadCpus(bad)));
+        }
+    }
+
+    #[test]
     fn what_is_for_measuring_has_to_be_asked_for() {
-        let options = parse("samewise.ahead=off samewise.bench=on").expect("good");
-        assert!(!options.ahead && options.bench);
-        assert!(Options::default().ahead && !Options::default().bench);
+        let options = parse("samewise.ahead=off samewise.bench=on samewise.disturb=on").expect("good");
+        assert!(!options.ahead && options.bench && options.disturb);
+        assert!(Options::default().ahead && !Options::default().bench && !Options::default().disturb);
     }
 
     #[test]

@@ -92,11 +92,27 @@ pub trait FaultHandler {
     /// Makes the access possible, or says why not.
     fn fault(&self, fault: &StorageFault) -> Resolution;
 
+    /// Has vCPU number `vcpu` woken when work that a fault waits for has ended. The fault is to be asked once more behind this; if it is resolved then, the vCPU may
+    /// be woken once for nothing.
+    fn wait_for_others(&self, vcpu: u32) {
+        let _ = vcpu;
+    }
+
     /// Called right before the CPU enters the guest: flushes that it missed outside are made up for.
     fn entering(&self) {}
 
     /// Called right after it left the guest.
     fn left(&self) {}
+
+    /// A fault of vCPU number `vcpu` has ended in [`Resolution::Wait`]: from now on the end of what it waits for wakes it. It is to be tried once more before the vCPU sleeps.
+    fn wait(&self, vcpu: u32) {
+        _ = vcpu;
+    }
+
+    /// It does not wait any more.
+    fn unwait(&self, vcpu: u32) {
+        _ = vcpu;
+    }
 }
 
 /// The machine around a guest: clocks, console, entropy.
@@ -115,6 +131,9 @@ pub trait Host {
     fn random(&self) -> Option<u64>;
     /// The answer to H_GET_CPU_CHARACTERISTICS of whoever is below us (character, behaviour), if it gives one.
     fn cpu_characteristics(&self) -> Option<(u64, u64)>;
+    /// Makes CPU number `cpu` leave the guest, or its sleep, soon. Never waits. A kick that comes while it is in the hypervisor ends its next stay, or its next sleep, at
+    /// once; several that come before that are one. What was stored before is seen by the CPU behind it. A number that no CPU has does nothing.
+    fn kick(&self, cpu: usize);
 }
 
 /// Access to guest memory by the hypervisor itself: through the same resolution as the guest's own, so that absent pages appear, read-only is respected, and

@@ -1,25 +1,40 @@
-//! The run loop of one vCPU: enter, find out why it left, do what that asks for, enter again.
+//! The run loop of one CPU at one guest: take a vCPU from the scheduler, enter, find out why it left, do what that asks for, enter again, until it makes way for another.
 //!
-//! Two clocks bound each stay in the guest. The time slice ends it so that devices are looked at, however often the guest leaves for
-//! other reasons. And while an interrupt waits for a guest that has MSR\[EE\] off, stays are short: nothing tells us when EE comes
+//! ```text
+//!   sched.next ──► dispatched ──► turn, turn, turn ... ──► put away ──► requeue   its slice is over, and somebody waits
+//!       │                                                          ├──► block     H_CEDE, or a fault that waits for another CPU
+//!       └─ nobody: sleep                                           ├──► stop      stop-self
+//!                                                                  └──► over      the guest has ended
+//! ```
+//!
+//! Clocks bound each stay in the guest. The time slice ends it so that others get their turn and devices are looked at, however often the guest leaves for
+//! other reasons. A vCPU that was woken for this CPU does not wait for the slice's end: it slept, and is let in after a millisecond. The earliest time for which a vCPU that sleeps here wants to be woken is
+//! one more. And while an interrupt waits for a guest that has MSR\[EE\] off, stays are short: nothing tells us when EE comes
 //! on. (LPCR\[MER\] would, where it is honoured; it is set as well.)
 //!
 //! Where the platform can, calls and storage interrupts take the short way (`run/short.rs`): they are handled with most of the guest's registers
 //! still in the CPU, and only what that cannot finish comes to the loop.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `stay` | one stay: interrupts delivered before it, the exit handled |
+//! | `short` | the short way |
+//! | `desk` | what both work with |
+//! | `storm` | guests that get nowhere |
 
+mod desk;
 mod short;
+mod stay;
+mod storm;
 
-use super::hcall::{self, Call};
-use super::host::{Exit, FaultHandler, GuestMemory, Host, MachineError, World};
-use super::inject::{Interrupt, deliver};
-use super::machine::{Flow, Machine, StopReason};
+use super::host::{FaultHandler, GuestMemory, Host, World};
+use super::machine::{Machine, StopReason};
+use super::processors::Processor;
 use super::stats::Counters;
 use super::vcpu::Vcpu;
-use super::xics::VTY_SOURCE;
-use crate::mmu::{Access, Resolution, StorageFault};
-use ppc64_arch::mce::{Severity, can_go_on};
-use ppc64_arch::spr::LPCR;
-use ppc64_arch::trap::{Dsisr, Msr, Srr1};
+use super::vpa::{Dispatch, Reason};
+use desk::Desk;
+pub use storm::Storm;
 
 /// How a guest's run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,288 +49,290 @@ pub enum Ended {
     Stopped(StopReason),
 }
 
-/// Slices a second: how soon a device is seen to that does not interrupt us.
-const SLICES: u64 = 100;
-/// Looks a second while an interrupt waits for MSR\[EE\].
-const SHORT_SLICES: u64 = 5000;
-/// How often a fault asks again about a page that another CPU works on, before the guest asks itself.
-const WAITS: u32 = 1000;
-
-/// Runs `vcpu` until the guest ends.
-pub fn run<W: World, H: Host, M: GuestMemory + FaultHandler>(
-    world: &mut W,
-    host: &H,
-    memory: &M,
-    machine: &mut Machine,
-    vcpu: &mut Vcpu,
-    counters: &mut Counters,
-) -> Ended {
-    let mut runner = Runner::new(world, host, memory, machine, vcpu, counters);
-    loop {
-        if let Some(ended) = runner.turn() {
-            return ended;
-        }
-    }
+/// Why a vCPU leaves its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// Its slice is over, and another one waits.
+    Preempted,
+    /// It has nothing to do.
+    Ceded,
+    /// It gave its time away.
+    Conferred(Option<u32>),
+    /// A fault of it waits for another CPU.
+    Waits,
+    /// It stopped itself.
+    Stopped,
+    /// The guest has ended.
+    Over,
 }
 
-/// One vCPU with all that it runs on, so that somebody else can decide when it does.
+/// Slices a second: how soon others get their turn, and a device is seen to that does not interrupt us.
+const SLICES: u64 = 100;
+/// The part of a second that a vCPU runs at least before one that was woken may have its place.
+const UNDISTURBED: u64 = 1000;
+/// The part of a second after which a vCPU whose fault waits tries again though nobody woke it.
+const LONG_WAIT: u64 = 1000;
+/// The longest sleep of a CPU, in seconds: nothing depends on it.
+const LONGEST_SLEEP: u64 = 1;
+
+/// One CPU at one guest.
 pub struct Runner<'a, W, H, M> {
     world: &'a mut W,
-    vcpu: &'a mut Vcpu,
     desk: Desk<'a, H, M>,
-    /// Host timebase at which devices are looked at next.
-    next_look: u64,
-}
-
-/// All that an exit is handled with, but for the vCPU itself.
-struct Desk<'a, H, M> {
-    host: &'a H,
-    memory: &'a M,
-    machine: &'a mut Machine,
-    counters: &'a mut Counters,
-    storm: Storm,
-    /// What the short way began and could not finish.
-    begun: Option<Begun>,
-}
-
-/// An exit that was handled in part.
-enum Begun {
-    /// The call was made; this is what happens next.
-    Call(Flow),
-    /// The fault was looked at; this is what became of it.
-    Storage(StorageFault, Resolution),
+    /// Host timebase at which the present vCPU got the CPU.
+    since: u64,
+    /// Host timebase at which its slice is over.
+    until: u64,
+    /// Done at the end of each slice, outside the guest.
+    between: Option<&'a mut dyn FnMut()>,
+    /// The earliest time for which a vCPU that is blocked wants to be woken by this CPU.
+    due: u64,
 }
 
 impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
-    /// Runs nothing yet.
+    /// CPU number `cpu`, which runs nothing yet.
     pub fn new(
+        cpu: usize,
         world: &'a mut W,
         host: &'a H,
         memory: &'a M,
-        machine: &'a mut Machine,
-        vcpu: &'a mut Vcpu,
+        machine: &'a Machine,
         counters: &'a mut Counters,
     ) -> Self {
-        let desk = Desk { host, memory, machine, counters, storm: Storm::default(), begun: None };
-        Self { world, vcpu, desk, next_look: 0 }
+        let desk = Desk { cpu, host, memory, machine, counters, begun: None };
+        Self { world, desk, between: None, since: 0, until: 0, due: 0 }
     }
 
-    /// Enters the guest, and does what its exit asks for, a sleep included; how the guest ended, if it did.
-    pub fn turn(&mut self) -> Option<Ended> {
-        match self.step() {
-            Flow::Resume => {}
-            Flow::Idle => self.sleep(),
-            Flow::PowerOff => return Some(Ended::PowerOff),
-            Flow::Reboot => return Some(Ended::Reboot),
-            Flow::GuestPanic => return Some(Ended::GuestPanic),
-            Flow::Stop(why) => return Some(Ended::Stopped(why)),
+    /// The same, which does `work` at the end of each slice, and as often while it sleeps.
+    #[must_use]
+    pub fn with_work(self, work: &'a mut dyn FnMut()) -> Self {
+        Self { between: Some(work), ..self }
+    }
+
+    /// Runs vCPUs until the guest has ended ([`Machine::ended`] says how).
+    pub fn run(&mut self) {
+        let machine = self.desk.machine;
+        machine.look_at_devices(self.desk.cpu, self.desk.host);
+        while !machine.sched.has_ended() {
+            let now = self.now();
+            self.look_at_clock(now);
+            match machine.sched.next(self.desk.cpu, &machine.kicks(self.desk.cpu, self.desk.host)) {
+                Some(id) => self.give(id),
+                None => self.sleep(),
+            }
         }
+    }
+
+    /// Gives this CPU to vCPU `id` until it makes way.
+    fn give(&mut self, id: usize) {
+        let machine = self.desk.machine;
+        let Some(processor) = machine.processor(id as u64) else { return };
+        loop {
+            let mut vcpu = processor.vcpu.lock();
+            self.dispatched(processor, &mut vcpu);
+            let parting = loop {
+                if let Some(parting) = self.turn(&mut vcpu) {
+                    break parting;
+                }
+            };
+            let expiry = self.parted(processor, &mut vcpu, parting);
+            // Whoever runs it next finds it free.
+            drop(vcpu);
+            if self.hand_on(id, processor, parting, expiry) {
+                return;
+            }
+        }
+    }
+
+    /// Tells everybody that `vcpu` has this CPU from now on.
+    pub fn dispatched(&mut self, processor: &Processor, vcpu: &mut Vcpu) {
+        let now = self.now();
+        self.begin_slice(now);
+        self.desk.counters.dispatches += 1;
+        self.desk.counters.moves += u64::from(vcpu.cpu != self.desk.cpu);
+        vcpu.cpu = self.desk.cpu;
+        let dispatch = Dispatch {
+            cpu: u32::try_from(self.desk.cpu).unwrap_or(u32::MAX),
+            nip: vcpu.regs.nip,
+            msr: vcpu.regs.msr,
+            now,
+            ready_since: processor.dispatched(now, vcpu.dec_expiry),
+            reason: self.reason(processor, vcpu, now),
+        };
+        processor.vpa.dispatched(self.desk.memory, &dispatch);
+    }
+
+    /// Why `vcpu` runs from `now` on, as far as it can be told.
+    fn reason(&self, processor: &Processor, vcpu: &Vcpu, now: u64) -> Reason {
+        match () {
+            () if self.desk.machine.xics.is_pending(vcpu.id) => Reason::Interrupt,
+            () if processor.has_mail() => Reason::Prodded,
+            () if vcpu.decrementer_expired(now) => Reason::Decrementer,
+            () => Reason::TimeSlice,
+        }
+    }
+
+    /// Takes `vcpu` out of this CPU, and tells the guest so; when its decrementer expires.
+    pub fn parted(&mut self, processor: &Processor, vcpu: &mut Vcpu, parting: Parting) -> u64 {
+        self.world.put_away(vcpu);
+        let now = self.now();
+        match parting {
+            Parting::Preempted | Parting::Waits => {
+                processor.ready(now);
+                processor.vpa.preempted(self.desk.memory, now);
+            }
+            Parting::Conferred(_) => {
+                processor.ready(now);
+                processor.vpa.conferred(self.desk.memory, now);
+            }
+            Parting::Ceded => processor.vpa.ceded(self.desk.memory, now),
+            Parting::Stopped => {
+                processor.vpa.reset();
+                if let Ok(wakes) = self.desk.machine.xics.reset_server(vcpu.id) {
+                    self.desk.machine.wake(wakes.mask(), self.desk.cpu, self.desk.host);
+                }
+            }
+            Parting::Over => {}
+        }
+        vcpu.dec_expiry
+    }
+
+    /// Hands vCPU `id` back to the scheduler. False: it has reason to run on here.
+    fn hand_on(&mut self, id: usize, processor: &Processor, parting: Parting, expiry: u64) -> bool {
+        let (sched, cpu) = (&self.desk.machine.sched, self.desk.cpu);
+        match parting {
+            Parting::Preempted => {
+                self.desk.counters.preemptions += 1;
+                sched.requeue(id, cpu);
+            }
+            Parting::Conferred(to) => {
+                // To nobody who waits: then to whoever is next.
+                let _taken = to.is_some_and(|to| sched.confer(to as usize, cpu));
+                sched.requeue(id, cpu);
+            }
+            Parting::Ceded => {
+                return self.block(id, processor, expiry);
+            }
+            Parting::Waits => {
+                self.desk.counters.put_aside += 1;
+                let again = self.now().saturating_add(self.hz() / LONG_WAIT);
+                if sched.block(id, cpu, again) {
+                    self.due = self.due.min(again);
+                } else {
+                    sched.requeue(id, cpu);
+                }
+            }
+            Parting::Stopped => {
+                if sched.stop(id, cpu) == 0 {
+                    let ended = Ended::Stopped(StopReason::AllStopped);
+                    self.desk.machine.end(ended, cpu, self.desk.host);
+                }
+            }
+            // Nobody runs anything any more.
+            Parting::Over => {}
+        }
+        true
+    }
+
+    /// H_CEDE: it is blocked until there is an interrupt, its decrementer turns negative, or H_PROD came. A wake that comes between the look and the block
+    /// makes the block fail, and then there is another look.
+    fn block(&mut self, id: usize, processor: &Processor, expiry: u64) -> bool {
+        let machine = self.desk.machine;
+        loop {
+            let server = u32::try_from(id).unwrap_or(u32::MAX);
+            let awake = machine.xics.is_pending(server) || self.now() >= expiry || processor.has_mail();
+            if awake {
+                processor.take_prod();
+                return false;
+            }
+            if machine.sched.block(id, self.desk.cpu, expiry) {
+                self.desk.counters.idles += 1;
+                self.due = self.due.min(expiry);
+                return true;
+            }
+        }
+    }
+
+    /// Nobody wants this CPU: it sleeps until somebody does.
+    fn sleep(&mut self) {
+        let machine = self.desk.machine;
+        machine.look_at_devices(self.desk.cpu, self.desk.host);
+        if !machine.sched.going_to_sleep(self.desk.cpu) {
+            return;
+        }
+        self.desk.counters.sleeps += 1;
+        let now = self.now();
+        let poll = match (&self.between, machine.settings.console_poll) {
+            (Some(_), _) => self.hz() / SLICES,
+            (None, Some(ticks)) => ticks,
+            (None, None) => self.hz().saturating_mul(LONGEST_SLEEP),
+        };
+        self.world.idle(self.due.min(now.saturating_add(poll)));
+        machine.sched.woke(self.desk.cpu);
+        self.work();
+        machine.look_at_devices(self.desk.cpu, self.desk.host);
+    }
+
+    /// The end of the next stay, if nothing else ends it.
+    fn deadline(&self) -> u64 {
+        let until = self.until.min(self.due);
+        if self.desk.machine.sched.is_wanted(self.desk.cpu) { until.min(self.undisturbed()) } else { until }
+    }
+
+    /// Until when the present vCPU runs though another one was woken.
+    fn undisturbed(&self) -> u64 {
+        self.since.saturating_add((self.hz() / UNDISTURBED).max(1))
+    }
+
+    /// Whether the present vCPU has had its time, and somebody else wants some. Without anybody it begins another slice.
+    fn is_over(&mut self) -> Option<Parting> {
+        let sched = &self.desk.machine.sched;
+        if sched.has_ended() {
+            return Some(Parting::Over);
+        }
+        let now = self.now();
+        self.look_at_clock(now);
+        let wanted = sched.is_wanted(self.desk.cpu);
+        if now < self.until && !(wanted && now >= self.undisturbed()) {
+            return None;
+        }
+        self.desk.machine.look_at_devices(self.desk.cpu, self.desk.host);
+        self.work();
+        if sched.is_contended(self.desk.cpu) {
+            return Some(Parting::Preempted);
+        }
+        self.begin_slice(now);
         None
     }
 
-    fn step(&mut self) -> Flow {
-        let deadline = self.before_entry();
-        self.desk.counters.entries += 1;
-        self.desk.memory.entering();
-        let exit = self.world.enter(self.vcpu, deadline, &mut self.desk);
-        self.desk.memory.left();
-        if self.vcpu.in_problem_state() && self.desk.counters.first_user_exit_tb.is_none() {
-            self.desk.counters.first_user_exit_tb = Some(self.desk.host.timebase());
-        }
-        self.handle(exit)
-    }
-
-    /// Delivers what can be delivered; the deadline of the stay.
-    fn before_entry(&mut self) -> u64 {
-        let now = self.desk.host.timebase();
-        let hz = self.desk.host.timebase_hz();
-        if now >= self.next_look {
-            self.look_at_devices();
-            self.next_look = now.saturating_add((hz / SLICES).max(1));
-        }
-        self.vcpu.set_lpcr(LPCR::MER::CLEAR);
-        if !self.desk.machine.xics.is_pending(self.vcpu.id) {
-            return self.next_look;
-        }
-        if self.vcpu.interrupts_on() {
-            deliver(self.vcpu, Interrupt::External);
-            self.desk.counters.delivered += 1;
-        } else {
-            self.vcpu.set_lpcr(LPCR::MER::SET);
-        }
-        self.next_look.min(now.saturating_add((hz / SHORT_SLICES).max(1)))
-    }
-
-    fn handle(&mut self, exit: Exit) -> Flow {
-        self.desk.counters.exit(&exit);
-        match exit {
-            Exit::Begun => return self.go_on(),
-            Exit::Hcall => return self.desk.hypervisor_call(self.vcpu),
-            Exit::Storage(fault) => return self.storage(&fault),
-            Exit::Hdec | Exit::External => self.look_at_devices(),
-            Exit::Emulation(_) | Exit::Facility(_) => deliver(self.vcpu, Interrupt::ILLEGAL),
-            Exit::SystemReset => {
-                warning!("system reset: the guest is told");
-                deliver(self.vcpu, Interrupt::SystemReset);
-            }
-            Exit::MachineCheck(error) => return self.machine_check(error),
-            Exit::Unexpected(vector) => return Flow::Stop(StopReason::Unexpected(vector)),
-            Exit::Failed(code) => return Flow::Stop(StopReason::EntryFailed(code)),
-        }
-        Flow::Resume
-    }
-
-    /// Finishes what the short way began.
-    fn go_on(&mut self) -> Flow {
-        match self.desk.begun.take() {
-            Some(Begun::Call(flow)) => flow,
-            Some(Begun::Storage(fault, resolution)) => self.resolved(&fault, resolution),
-            None => Flow::Resume,
+    fn work(&mut self) {
+        if let Some(work) = &mut self.between {
+            work();
         }
     }
 
-    fn storage(&mut self, fault: &StorageFault) -> Flow {
-        if self.desk.storm.is_stuck(self.vcpu, fault) {
-            let nip = self.vcpu.regs.nip;
-            error!("no progress: nip {=u64:#x}, address {=u64:#x}", nip, fault.ea.raw());
-            return Flow::Stop(StopReason::NoProgress { nip });
-        }
-        let resolution = self.desk.memory.fault(fault);
-        self.resolved(fault, resolution)
+    fn begin_slice(&mut self, now: u64) {
+        self.since = now;
+        self.until = now.saturating_add((self.hz() / SLICES).max(1));
     }
 
-    fn resolved(&mut self, fault: &StorageFault, mut resolution: Resolution) -> Flow {
-        for _ in 0..WAITS {
-            match resolution {
-                Resolution::Resume => return Flow::Resume,
-                Resolution::Wait(_) => {
-                    self.desk.counters.waited += 1;
-                    self.world.relax();
-                }
-                Resolution::Reflect(why) => {
-                    self.desk.counters.reflected += 1;
-                    deliver(self.vcpu, Interrupt::from_fault(fault, why));
-                    return Flow::Resume;
-                }
-                Resolution::OutOfMemory => return Flow::Stop(StopReason::OutOfMemory),
-                Resolution::MachineError => return Flow::Stop(StopReason::MachineError),
-            }
-            resolution = self.desk.memory.fault(fault);
-        }
-        Flow::Resume
-    }
-
-    /// A recoverable one is over, unless the guest had SRR0 and SRR1 in use, which are lost then: that only it can know. A synchronous one is its own. After a fatal one
-    /// nobody knows what is left of it.
-    fn machine_check(&mut self, MachineError { srr1, dsisr, dar, severity }: MachineError) -> Flow {
-        error!("machine check in the guest: SRR1 {=u64:#x}, DSISR {=u64:#x}, DAR {=u64:#x}", srr1, dsisr, dar);
-        if severity == Severity::Fatal {
-            return Flow::Stop(StopReason::MachineCheck);
-        }
-        if severity == Severity::Recoverable && can_go_on(srr1) {
-            self.desk.counters.recovered += 1;
-            return Flow::Resume;
-        }
-        if !self.vcpu.msr().contains(Msr::ME) {
-            return Flow::Stop(StopReason::Checkstop);
-        }
-        let dsisr = Dsisr::from_dword(dsisr);
-        deliver(self.vcpu, Interrupt::MachineCheck { cause: Srr1::from_bits_retain(srr1), dar, dsisr });
-        Flow::Resume
-    }
-
-    /// H_CEDE: sleeps until there is an interrupt, the decrementer turns negative, or H_PROD came.
-    fn sleep(&mut self) {
-        let mut slept = false;
-        loop {
-            self.look_at_devices();
-            let now = self.desk.host.timebase();
-            if self.has_reason_to_run(now) {
-                if slept {
-                    self.vcpu.mark_dispatched(self.desk.memory, now);
-                }
-                return;
-            }
-            if !slept {
-                slept = true;
-                self.desk.counters.idles += 1;
-                self.vcpu.mark_yielded(self.desk.memory, now);
-            }
-            self.world.idle(self.wake_time(now));
+    /// Wakes vCPUs whose time has come.
+    fn look_at_clock(&mut self, now: u64) {
+        if now >= self.due || self.due == u64::MAX {
+            self.due = self.desk.machine.sched.due(
+                self.desk.cpu,
+                now,
+                &self.desk.machine.kicks(self.desk.cpu, self.desk.host),
+            );
         }
     }
 
-    fn has_reason_to_run(&mut self, now: u64) -> bool {
-        self.desk.machine.xics.is_pending(self.vcpu.id)
-            || self.vcpu.decrementer_expired(now)
-            || core::mem::take(&mut self.vcpu.prodded)
+    fn now(&self) -> u64 {
+        self.desk.host.timebase()
     }
 
-    fn wake_time(&self, now: u64) -> u64 {
-        match self.desk.machine.settings.console_poll {
-            Some(ticks) => self.vcpu.dec_expiry.min(now.saturating_add(ticks)),
-            None => self.vcpu.dec_expiry,
-        }
-    }
-
-    fn look_at_devices(&mut self) {
-        self.desk.machine.vty.flush(self.desk.host);
-        if self.desk.machine.vty.draw(self.desk.host) {
-            let known = self.desk.machine.xics.signal(VTY_SOURCE, true);
-            debug_assert!(known.is_ok(), "the terminal's source is there from the beginning");
-        }
-    }
-}
-
-impl<H: Host, M: GuestMemory + FaultHandler> Desk<'_, H, M> {
-    fn hypervisor_call(&mut self, vcpu: &mut Vcpu) -> Flow {
-        hcall::handle(&mut Call {
-            vcpu,
-            machine: self.machine,
-            host: self.host,
-            memory: self.memory,
-            counters: self.counters,
-        })
-    }
-}
-
-/// Finds a guest that meets the same storage interrupt for ever, with not one register changed between two of them. Problem state is left
-/// alone: a program must not be able to end its kernel.
-#[derive(Default)]
-struct Storm {
-    /// Instruction, address, and kind of the last fault.
-    last: Option<(u64, u64, Access)>,
-    /// A digest of the general registers at it; made only from its second time on.
-    registers: u64,
-    repeats: u32,
-}
-
-impl Storm {
-    /// So many times prove it.
-    const LIMIT: u32 = 1000;
-
-    /// Whether this fault is the last one again: then somebody has to look closer. Remembers it otherwise.
-    #[inline]
-    fn repeats(&mut self, vcpu: &Vcpu, fault: &StorageFault) -> bool {
-        let this = Some((vcpu.regs.nip, fault.ea.raw(), fault.access));
-        let same = self.last == this;
-        self.last = this;
-        same
-    }
-
-    fn is_stuck(&mut self, vcpu: &Vcpu, fault: &StorageFault) -> bool {
-        let this = Some((vcpu.regs.nip, fault.ea.raw(), fault.access));
-        if self.last != this || vcpu.in_problem_state() {
-            *self = Self { last: this, ..Self::default() };
-            return false;
-        }
-        let registers = vcpu.regs.gpr.iter().fold(vcpu.regs.msr, |sum, gpr| sum.rotate_left(7) ^ gpr);
-        if self.registers != registers {
-            self.registers = registers;
-            self.repeats = 0;
-        }
-        self.repeats += 1;
-        self.repeats >= Self::LIMIT
+    fn hz(&self) -> u64 {
+        self.desk.host.timebase_hz()
     }
 }
 

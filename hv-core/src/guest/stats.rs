@@ -13,6 +13,13 @@ macro_rules! counters {
         }
 
         impl Counters {
+            /// Adds what another CPU counted.
+            pub fn merge(&mut self, other: &Self) {
+                $(self.$field += other.$field;)*
+                let firsts = [self.first_user_exit_tb, other.first_user_exit_tb];
+                self.first_user_exit_tb = firsts.into_iter().flatten().min();
+            }
+
             /// Calls `f` with the name and value of each counter, in the order of this file.
             pub fn for_each(&self, mut f: impl FnMut(&'static str, u64)) {
                 $(f($name, self.$field);)*
@@ -52,6 +59,18 @@ counters! {
     reflected => "fault.reflected",
     /// Times a fault waited for another CPU's work on the same page.
     waited => "fault.waited",
+    /// Faults that were asked again without the guest's doing.
+    asked_again => "fault.asked-again",
+    /// Faults whose vCPU was put aside.
+    put_aside => "fault.put-aside",
+    /// Times a vCPU was given a CPU.
+    dispatches => "sched.dispatches",
+    /// Times a vCPU had to make way for another one.
+    preemptions => "sched.preemptions",
+    /// Times a vCPU came to another CPU than it had been on.
+    moves => "sched.moves",
+    /// Times a CPU slept.
+    sleeps => "sched.sleeps",
     /// External interrupts that were delivered.
     delivered => "guest.external",
     /// Hypervisor calls answered H_FUNCTION.

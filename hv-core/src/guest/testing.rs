@@ -113,6 +113,8 @@ pub struct FakeHost {
     typed: RefCell<VecDeque<u8>>,
     pub random: Cell<Option<u64>>,
     pub characteristics: Cell<Option<(u64, u64)>>,
+    /// The CPUs that were kicked, in order.
+    pub kicked: RefCell<Vec<usize>>,
 }
 
 impl Default for FakeHost {
@@ -125,6 +127,7 @@ impl Default for FakeHost {
             typed: RefCell::default(),
             random: Cell::new(Some(0x0123_4567_89ab_cdef)),
             characteristics: Cell::new(Some((0x11, 0x22))),
+            kicked: RefCell::default(),
         }
     }
 }
@@ -170,6 +173,10 @@ impl Host for FakeHost {
 
     fn cpu_characteristics(&self) -> Option<(u64, u64)> {
         self.characteristics.get()
+    }
+
+    fn kick(&self, cpu: usize) {
+        self.kicked.borrow_mut().push(cpu);
     }
 }
 
@@ -244,20 +251,33 @@ impl World for Script<'_> {
 
 /// A vCPU in 64-bit little-endian privileged state, interrupts off.
 pub fn vcpu() -> Vcpu {
-    Vcpu::at_reset(0, 1, Entry { nip: 0, fdt: 0, little_endian: true }, 1000)
+    Vcpu::at_reset(0, 1, ENTRY, 1000)
 }
 
 /// A machine of one CPU with everything allowed.
 pub fn machine() -> Machine {
-    Machine::new(Settings {
+    machine_with(settings())
+}
+
+/// What that machine was promised.
+pub fn settings() -> Settings {
+    Settings {
         memory_bytes: 1 << 20,
         cpus: 1,
         relocatable_vectors: true,
         bench: true,
         isa_3_1: true,
         console_poll: None,
-    })
+    }
 }
+
+/// A machine on one CPU.
+pub fn machine_with(settings: Settings) -> Machine {
+    Machine::new(settings, 1, ENTRY, 1000, 1)
+}
+
+/// Where guests of the tests begin.
+const ENTRY: Entry = Entry { nip: 0, fdt: 0, little_endian: true };
 
 /// Sets number and arguments of a hypervisor call.
 pub fn set_call(vcpu: &mut Vcpu, number: u64, args: &[u64]) {

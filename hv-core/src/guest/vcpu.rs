@@ -1,9 +1,9 @@
 //! One virtual processor: its registers and what the hypervisor remembers about it between two exits.
 
-use super::host::GuestMemory;
 use super::regs::{HvState, Regs};
-use super::vpa::Vpa;
+use super::run::Storm;
 use crate::papr::Rc;
+use ppc64_arch::extended::Extended;
 use ppc64_arch::spr::{LPCR, LocalRegisterCopy};
 use ppc64_arch::trap::Msr;
 use tock_registers::fields::FieldValue;
@@ -11,8 +11,7 @@ use tock_registers::fields::FieldValue;
 /// How many [`Vcpu::platform`] has.
 pub const PLATFORM_WORDS: usize = 12;
 
-/// A virtual processor. FP, VSX and the other registers that are not here stay in the hardware: the hypervisor uses
-/// none of them.
+/// A virtual processor. FP, VSX and the other registers of [`Extended`] stay in the hardware while it runs: the hypervisor uses none of them.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct Vcpu {
@@ -32,14 +31,14 @@ pub struct Vcpu {
     pub modes_changed: bool,
     /// Words of the platform's own, for its assembly.
     pub platform: [u64; PLATFORM_WORDS],
-    /// H_CEDE is waiting. Told apart from running for the sake of other processors' H_PROD.
-    pub ceded: bool,
-    /// H_PROD came while it did not wait: the next H_CEDE returns at once.
-    pub prodded: bool,
-    /// `stop-self`: it runs no more.
-    pub stopped: bool,
-    /// The areas that it registered.
-    pub vpa: Vpa,
+    /// The CPU that runs it, or ran it last.
+    pub cpu: usize,
+    /// Finds out whether it gets anywhere.
+    pub storm: Storm,
+    /// The registers that no exit stores, as [`World::put_away`](super::World::put_away) left them.
+    pub extended: Extended,
+    /// The CPU that it was entered on last; the platform's own. `None`: it begins with what is in `extended`.
+    pub last_cpu: Option<usize>,
 }
 
 /// Where and how a guest begins.
@@ -77,11 +76,17 @@ impl Vcpu {
             load_dar: false,
             modes_changed: true,
             platform: [0; PLATFORM_WORDS],
-            ceded: false,
-            prodded: false,
-            stopped: false,
-            vpa: Vpa::default(),
+            cpu: 0,
+            storm: Storm::default(),
+            extended: Extended::default(),
+            last_cpu: None,
         }
+    }
+
+    /// The same processor begun anew: of its old life only the number and the partition are left.
+    #[must_use]
+    pub fn restarted(&self, entry: Entry, now: u64) -> Self {
+        Self { cpu: self.cpu, ..Self::at_reset(self.id, self.hv.lpid, entry, now) }
     }
 
     /// Its machine state register.
@@ -99,6 +104,13 @@ impl Vcpu {
     /// Changes fields of its LPCR, and leaves the others.
     pub fn set_lpcr(&mut self, fields: FieldValue<u64, LPCR::Register>) {
         let lpcr = fields.modify(self.hv.lpcr);
+        self.modes_changed |= lpcr != self.hv.lpcr;
+        self.hv.lpcr = lpcr;
+    }
+
+    /// Sets those bits of its LPCR that are in `mask` to what they are in `value`.
+    pub const fn set_lpcr_bits(&mut self, mask: u64, value: u64) {
+        let lpcr = self.hv.lpcr & !mask | value & mask;
         self.modes_changed |= lpcr != self.hv.lpcr;
         self.hv.lpcr = lpcr;
     }
@@ -130,18 +142,6 @@ impl Vcpu {
     /// Sets the return code of a hypervisor call.
     pub fn set_return(&mut self, rc: Rc) {
         self.regs.gpr[3] = rc.register();
-    }
-
-    /// Tells the guest in its virtual processor area that it gave up the processor at `now`.
-    pub fn mark_yielded(&mut self, memory: &dyn GuestMemory, now: u64) {
-        self.ceded = true;
-        self.vpa.yielded(memory, now);
-    }
-
-    /// Tells the guest in its virtual processor area that it has the processor again.
-    pub fn mark_dispatched(&mut self, memory: &dyn GuestMemory, now: u64) {
-        self.ceded = false;
-        self.vpa.dispatched(memory, self.id, self.regs.nip, self.regs.msr, now);
     }
 }
 

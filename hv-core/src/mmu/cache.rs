@@ -15,19 +15,21 @@ const BATCH: usize = CAPACITY / 2;
 pub struct FrameCache {
     frames: Vec<Frame, CAPACITY>,
     run: Run,
+    draws: u64,
 }
 
 impl FrameCache {
     /// An empty cache.
     #[must_use]
     pub const fn new() -> Self {
-        Self { frames: Vec::new(), run: Run::EMPTY }
+        Self { frames: Vec::new(), run: Run::EMPTY, draws: 0 }
     }
 
     /// A frame of `size`: a small one from here, refilled from `pool` when none is left; a larger one from `pool`.
     #[inline]
     pub fn take(&mut self, pool: &FramePool, size: LeafSize) -> Option<Frame> {
         if size != LeafSize::Size4K {
+            self.draws += 1;
             return pool.take(size);
         }
         if self.frames.is_empty() {
@@ -40,17 +42,26 @@ impl FrameCache {
     #[inline]
     pub fn put(&mut self, pool: &FramePool, frame: Frame) {
         if frame.size() != LeafSize::Size4K {
+            self.draws += 1;
             return pool.put(frame);
         }
         if let Err(frame) = self.frames.push(frame) {
             self.spill(pool, BATCH);
+            self.draws += 1;
             pool.put(frame);
         }
+    }
+
+    /// How often it took the pool's lock.
+    #[must_use]
+    pub const fn draws(&self) -> u64 {
+        self.draws
     }
 
     /// Gives everything back to `pool`.
     pub fn drain(&mut self, pool: &FramePool) {
         self.spill(pool, CAPACITY);
+        self.draws += 1;
         pool.put_all(&mut self.run);
     }
 
@@ -58,6 +69,7 @@ impl FrameCache {
     fn refill(&mut self, pool: &FramePool) {
         self.lay_out();
         if self.frames.is_empty() {
+            self.draws += 1;
             self.run = pool.take_run();
             self.lay_out();
         }
@@ -73,6 +85,7 @@ impl FrameCache {
 
     #[cold]
     fn spill(&mut self, pool: &FramePool, many: usize) {
+        self.draws += 1;
         let keep = self.frames.len().saturating_sub(many);
         pool.put_all(core::iter::from_fn(|| (self.frames.len() > keep).then(|| self.frames.pop()).flatten()));
     }

@@ -4,7 +4,9 @@
 //! referenced or changed is the same entry. What it set is merged into what is written, so it is never lost.
 
 use super::absent::State;
+use super::waiters::Waiters;
 use super::walk::{Place, Seen};
+use crate::delays::delay;
 use ppc64_arch::radix::entry::Recorded;
 use ppc64_arch::radix::{Entry, Leaf};
 
@@ -43,7 +45,10 @@ impl Next {
 /// Swaps what was `seen` for `next`.
 #[inline(always)]
 pub(super) fn commit(seen: Seen<'_>, next: Next) -> Commit {
-    match seen.place.swap(seen.entry(), next.over(seen.entry())) {
+    delay!(BeforeCommit);
+    let swapped = seen.place.swap(seen.entry(), next.over(seen.entry()));
+    delay!(AfterCommit);
+    match swapped {
         Ok(()) => Commit::Same,
         Err(actual) => commit_again(seen.aside(), next, actual),
     }
@@ -64,7 +69,10 @@ fn commit_again(seen: Seen<'_>, next: Next, actual: Entry) -> Commit {
 /// Puts what was `seen` in transit, and tells what it was at that moment, R and C included.
 pub(super) fn begin_transit(seen: Seen<'_>, owner: usize) -> Result<Entry, Commit> {
     let transit = State::Transit { owner: owner as u32, generation: 0 };
-    replace_same(seen, Next::Exactly(Entry::Absent(transit.encode()))).map_err(lost)
+    delay!(BeforeCommit);
+    let begun = replace_same(seen, Next::Exactly(Entry::Absent(transit.encode())));
+    delay!(InTransit);
+    begun.map_err(lost)
 }
 
 /// What was replaced, or what stands there instead.
@@ -101,16 +109,16 @@ fn differs_in_recorded_only(expected: Entry, actual: Entry) -> bool {
 
 /// Ends a transit without a page: the entry says again what it said, or something else that is absent.
 #[inline]
-pub(super) fn abort_transit(place: Place<'_>, state: State) {
-    let was = place.replace(Entry::Absent(state.encode()));
-    debug_assert!(in_transit(was), "a transit was ended by somebody else");
+pub(super) fn abort_transit(place: Place<'_>, state: State, waiters: &Waiters<'_>) {
+    finish_transit(place, Entry::Absent(state.encode()), waiters);
 }
 
-/// Ends a transit with a leaf or a table: only its owner may, and nobody else changes the entry until then.
+/// Ends a transit with a leaf or a table, and wakes those who waited: only its owner may, and nobody else changes the entry until then.
 #[inline]
-pub(super) fn finish_transit(place: Place<'_>, entry: Entry) {
+pub(super) fn finish_transit(place: Place<'_>, entry: Entry, waiters: &Waiters<'_>) {
     let was = place.replace(entry);
     debug_assert!(in_transit(was), "a transit was ended by somebody else");
+    waiters.settled();
 }
 
 fn in_transit(entry: Entry) -> bool {

@@ -102,6 +102,11 @@ pub unsafe trait Hardware: Sync {
     /// Makes CPU number `cpu` leave the guest soon if it is in one, without waiting for it. Asked only where flushes do not reach every CPU.
     fn kick(&self, cpu: usize);
 
+    /// CPU number `cpu` was kicked and has not left the guest in 2^20 looks at it: asked once after each so many, by whoever waits for it and goes on waiting. To be reported.
+    fn stuck(&self, cpu: usize) {
+        _ = cpu;
+    }
+
     /// Writes a partition's entry in the partition table (two doublewords, native order here) and makes every CPU forget the old one.
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64);
 }

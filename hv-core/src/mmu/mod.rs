@@ -28,7 +28,8 @@
 //!   flush (`age`, `promote`).
 //! * **No ABA.** An absent entry carries a generation: a page that came and went leaves another entry than the one that was seen ([`absent`]).
 //! * **A change of frame, size or kind is break before make**: the entry goes through *transit*, the flush completes, then the new entry is
-//!   written. Others that meet the transit entry get [`Resolution::Wait`].
+//!   written. Others that meet the transit entry get [`Resolution::Wait`],
+//!   and are woken when it ends ([`waiters`]).
 //! * **Rights that are taken away** (`protect`): first faults learn that they may not give them back, then each leaf loses them by a swap, then one flush, then a grace period for the hypervisor's own stores.
 //! * **The dirty log** (`dirty`): a fault marks after its swap and before its guest goes on; a harvest takes the marks first and protects then.
 //! * **Freed last**: unlink, flush, wait for pins, free. A frame that the hypervisor reads or writes for the guest is safe while pinned.
@@ -54,7 +55,9 @@
 //! | `unlink`, `prune` | pages and tables taken out, flushed, freed; tables that map nothing |
 //! | `split`, `promote` | one huge leaf, or a table of small ones |
 //! | `protect`, `dirty`, `age` | stores forbidden; which pages were written; which were used |
+//! | [`waiters`] | faults that wait, and how they are woken |
 //! | [`seat`] | one CPU at one space: faults and the hypervisor's own accesses |
+//! | [`disturb`] | all of it all the time, for stress |
 //! | [`stats`], [`audit`] | counted on the way; counted by walking |
 
 pub mod absent;
@@ -64,6 +67,7 @@ pub mod cache;
 pub mod commit;
 mod dirty;
 pub mod discipline;
+pub mod disturb;
 pub mod fault;
 pub mod frame;
 pub mod hardware;
@@ -88,11 +92,13 @@ pub mod stats;
 pub mod store;
 mod stream;
 mod unlink;
+pub mod waiters;
 pub mod walk;
 
 pub use age::Aged;
 pub use dirty::LogError;
 pub use discipline::Discipline;
+pub use disturb::Disturber;
 pub use frame::{Frame, FramePool, Memory};
 pub use hardware::{Flush, Hardware};
 pub use promote::PromoteError;
@@ -101,3 +107,4 @@ pub use seat::{AccessError, Cpu, Seat};
 pub use slot::{Granule, SlotError, SlotSpec, Source};
 pub use space::{Config, Space, SpaceError};
 pub use split::SplitError;
+pub use waiters::Wake;

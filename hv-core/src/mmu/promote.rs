@@ -77,7 +77,7 @@ pub(super) fn promote<H: Hardware, D: Discipline>(
     let sum = sum(space, &candidate);
     let frame = sum.as_ref().and_then(|sum| copy.as_ref().map(Frame::at).or(sum.contiguous));
     let (Some(sum), Some(frame)) = (sum, frame) else {
-        finish_transit(candidate.entry.place, candidate.entry.entry());
+        finish_transit(candidate.entry.place, candidate.entry.entry(), space.waiters());
         give_back(space, cpu, copy);
         return Err(PromoteError::Mixed);
     };
@@ -169,7 +169,7 @@ fn replace<H: Hardware, D: Discipline>(
 ) {
     let moved = sum.contiguous != Some(frame);
     let leaf = Leaf::new(frame, candidate.slot.rights(), sum.recorded).with_software(sum.made.bits());
-    finish_transit(candidate.entry.place, Entry::Leaf(leaf));
+    finish_transit(candidate.entry.place, Entry::Leaf(leaf), space.waiters());
     for index in 0..candidate.below.entries() as u64 {
         let was = entry_at(space, candidate, index).replace(Entry::Absent(State::Detached.encode()));
         let Entry::Leaf(part) = was else { continue };

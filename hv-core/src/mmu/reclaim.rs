@@ -30,6 +30,7 @@ use super::space::Space;
 use super::split::split_in_place;
 use super::stats::Made;
 use super::walk::Seen;
+use crate::delays::delay;
 use core::ops::Range;
 use heapless::Vec;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
@@ -66,10 +67,13 @@ pub(super) fn make_room<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu
     }
     // With mutations locked out, tables stay and slots are open; what is in transit here is ours to end.
     let Some(mut turn) = space.try_lock() else { return Room::Busy };
+    let paged_out = cpu.stats.paged_out;
     let freed = match short {
         Short::Frames => take_some_out(space, cpu, &mut turn.hand),
         Short::Tables => prune(space, cpu, turn.generation),
     };
+    // This one, and the store's for each page.
+    cpu.stats.locks += 1 + cpu.stats.paged_out - paged_out;
     if freed > 0 { Room::Made } else { Room::None }
 }
 
@@ -223,6 +227,7 @@ fn take_or_split<H: Hardware, D: Discipline>(
 fn take(cpu: &mut Cpu, seen: Seen<'_>, page: Leaving, leaving: &mut Vec<Leaving, BATCH>) {
     let transit = State::Transit { owner: cpu.id() as u32, generation: 0 };
     if seen.place.swap(seen.entry(), Entry::Absent(transit.encode())).is_ok() {
+        delay!(InTransit);
         let _there_is_room = leaving.push(page);
     }
 }
@@ -246,7 +251,7 @@ fn take_one_out<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut C
     let place = unsafe { space.walk(page.at) }.place;
     match kept {
         Ok(handle) => {
-            abort_transit(place, State::Stored(handle));
+            abort_transit(place, State::Stored(handle), space.waiters());
             space.put(cpu, frame);
             cpu.stats.paged_out += 1;
             cpu.stats.unmapped.add(page.made, LeafSize::Size4K);
@@ -255,7 +260,7 @@ fn take_one_out<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut C
         Err(_) => {
             // Resting, not a leaf: what the slot allows is for the fault to say.
             let resting = State::Resting { frame: frame.into_entry(), copied: page.made == Made::Copied };
-            abort_transit(place, resting);
+            abort_transit(place, resting, space.waiters());
             cpu.stats.kept += 1;
             false
         }

@@ -71,6 +71,6 @@ pub struct Ticket {
 pub enum Awaited {
     /// Another CPU has the page in transit: its entry will have another value than this one.
     Entry(u64),
-    /// A mutation is under way, or other CPUs use memory up faster than this one can free it: try again after something else.
+    /// A mutation, or a fault that keeps mutations out, is under way: its lock will be given back.
     Mutation,
 }

@@ -62,6 +62,14 @@ impl Cpu {
         self
     }
 
+    /// What it has counted, the draws of its frames included.
+    #[must_use]
+    pub fn counted(&self) -> Stats {
+        let mut stats = self.stats.clone();
+        stats.draws = self.frames.draws();
+        stats
+    }
+
     /// Its number.
     #[must_use]
     #[inline]
@@ -104,6 +112,11 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     /// Works with the CPU: its counters, or a mutation of the space. Not to be called from within itself.
     pub fn with_cpu<R>(&self, work: impl FnOnce(&Space<'m, H, D>, &mut Cpu) -> R) -> R {
         work(self.space, &mut self.cpu.borrow_mut())
+    }
+
+    /// What the CPU has counted, the draws of its frames included.
+    pub fn counted(&self) -> Stats {
+        self.cpu.borrow().counted()
     }
 
     /// Leaves the space; the CPU can take another seat.
@@ -175,6 +188,46 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
         }
         let request = Request { at: fault.claim, access: needed(fault), own: false };
         resolve(self.space, self.desk, &mut self.cpu.borrow_mut(), request)
+    }
+
+    /// To be called when a fault has ended in [`Resolution::Wait`], with a `token` below 64 that nobody else uses. The fault has to be tried once more then; if it still has to wait, its vCPU may be put
+    /// aside, and the space's waker is told when to try again.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{EffAddr, GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// struct Waker;
+    ///
+    /// impl Wake for Waker {
+    ///     fn wake(&self, tokens: u64) {
+    ///         // The scheduler queues the vCPUs in `tokens` again.
+    ///     }
+    /// }
+    ///
+    /// # let space = Space::new(memory, 1, Granule::Fixed(LeafSize::Size4K)).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    /// # let (ea, claim) = (EffAddr::new(0), GuestReal::new(0));
+    /// # let fault = StorageFault { access: Access::Read, ea, claim, table_walk: false, cause: None };
+    /// space.set_waker(&Waker);
+    /// let vcpu = 5;
+    /// if let Resolution::Wait(_) = seat.fault(&fault) {
+    ///     seat.wait(vcpu);
+    ///     match seat.fault(&fault) {
+    ///         Resolution::Wait(_) => { /* the vCPU sleeps until it is woken, and enters the guest again */ }
+    ///         _ => seat.unwait(vcpu),
+    ///     }
+    /// }
+    /// ```
+    pub fn wait(&self, token: u32) {
+        self.space.waiters().wait(token);
+    }
+
+    /// The one with `token` does not wait any more. It may be woken once more all the same.
+    pub fn unwait(&self, token: u32) {
+        self.space.waiters().unwait(token);
     }
 
     /// Copies guest memory at `at` to `into`. On an error `into` may be partly written.

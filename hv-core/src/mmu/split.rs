@@ -96,7 +96,8 @@ fn split_into<H: Hardware, D: Discipline>(
         }
     });
     let _no_cpu_holds_the_huge_one = Owed::leaf(at.align_down(size), size).pay(space, cpu);
-    finish_transit(seen.place, Entry::Table(Table::new(frame.into_entry(), below.bits)));
+    let table = Table::new(frame.into_entry(), below.bits);
+    finish_transit(seen.place, Entry::Table(table), space.waiters());
     count(cpu, Made::of(leaf), size, below);
     Split::Done
 }

@@ -167,7 +167,7 @@ const fn size_index(size: LeafSize) -> usize {
 }
 
 /// Everything that one CPU counts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     faults: [[u64; OUTCOMES.len()]; KINDS.len()],
     own: [u64; OUTCOMES.len()],
@@ -202,9 +202,40 @@ pub struct Stats {
     pub protected: u64,
     /// Flushes asked of the hardware.
     pub flushes: u64,
+    /// Dirty logs that went on or off.
+    pub toggled: u64,
+    /// Locks of the guest's memory that faults took: the one that keeps mutations out, and the store's. The common fault takes none.
+    pub locks: u64,
+    /// Times the lock of the machine's free frames was taken, to draw some or to give some back ([`Seat::counted`](super::Seat::counted)).
+    pub draws: u64,
 }
 
 impl Stats {
+    /// The sum of both.
+    pub fn merge(&mut self, other: &Self) {
+        add_each(self.faults.as_flattened_mut(), other.faults.as_flattened());
+        add_each(&mut self.own, &other.own);
+        add_each(&mut self.reasons, &other.reasons);
+        self.made.merge(&other.made);
+        self.unmapped.merge(&other.unmapped);
+        self.tables_made += other.tables_made;
+        self.tables_freed += other.tables_freed;
+        self.around += other.around;
+        self.ahead += other.ahead;
+        self.discarded += other.discarded;
+        self.paged_out += other.paged_out;
+        self.paged_in += other.paged_in;
+        self.kept += other.kept;
+        self.aged += other.aged;
+        self.splits += other.splits;
+        self.promotions += other.promotions;
+        self.protected += other.protected;
+        self.flushes += other.flushes;
+        self.toggled += other.toggled;
+        self.locks += other.locks;
+        self.draws += other.draws;
+    }
+
     #[inline]
     pub(super) fn fault(&mut self, access: Access, own: bool, outcome: Outcome) {
         if own {
@@ -254,5 +285,62 @@ impl Stats {
         for (reason, count) in REASONS.iter().zip(&self.reasons) {
             each(reason, *count);
         }
+    }
+}
+
+fn add_each(sums: &mut [u64], more: &[u64]) {
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    /// Each count another number, and none 0. There is no `..` here: whoever adds a field comes by.
+    fn counted() -> Stats {
+        let mut next = 0;
+        let mut number = || {
+            next += 1;
+            next
+        };
+        let mut pages = || Pages(core::array::from_fn(|_| core::array::from_fn(|_| number())));
+        let (made, unmapped) = (pages(), pages());
+        Stats {
+            faults: core::array::from_fn(|_| core::array::from_fn(|_| number())),
+            own: core::array::from_fn(|_| number()),
+            reasons: core::array::from_fn(|_| number()),
+            made,
+            unmapped,
+            tables_made: number(),
+            tables_freed: number(),
+            around: number(),
+            ahead: number(),
+            discarded: number(),
+            paged_out: number(),
+            paged_in: number(),
+            kept: number(),
+            aged: number(),
+            splits: number(),
+            promotions: number(),
+            protected: number(),
+            flushes: number(),
+            toggled: number(),
+            locks: number(),
+            draws: number(),
+        }
+    }
+
+    fn numbers(stats: &Stats) -> Vec<u64> {
+        let text = format!("{stats:?}");
+        text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+    }
+
+    #[test]
+    fn a_sum_is_one_of_each_count() {
+        let mut sum = counted();
+        sum.merge(&counted());
+        let twice = numbers(&counted()).into_iter().map(|count| 2 * count).collect::<Vec<_>>();
+        assert_eq!(numbers(&sum), twice);
+        assert!(!twice.contains(&0));
     }
 }

@@ -18,6 +18,7 @@ use super::seat::Cpu;
 use super::space::Space;
 use super::stats::Made;
 use super::walk::{Place, Seen};
+use crate::delays::delay;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::{Entry, Level};
 
@@ -38,6 +39,7 @@ pub(super) struct Flushed {
 
 /// Makes everything that maps `from..to` leave. No huge leaf reaches beyond the range (see [`cut`](super::split::cut)); a page of the last level leaves as a whole.
 pub(super) fn unlink<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, from: u64, to: u64) -> Unlinked {
+    delay!(BeforeUnlink);
     let mut owed = Owed::nothing();
     range::over(space, from, to, &mut |seen, block| {
         if !is_unit(seen, block) {
@@ -75,6 +77,7 @@ impl Unlinked {
 impl Flushed {
     /// Gives every frame and table page of it back. What was there is empty from now on, of `generation`.
     pub(super) fn free<H: Hardware, D: Discipline>(self, space: &Space<'_, H, D>, cpu: &mut Cpu, generation: u32) {
+        delay!(BeforeFree);
         range::over(space, self.from, self.to, &mut |seen, block| {
             if !is_unit(seen, block) {
                 return Visit::Down;
@@ -144,6 +147,7 @@ pub(super) fn free_table<H: Hardware, D: Discipline>(
     base: HostReal,
     level: &'static Level,
 ) {
+    delay!(BeforeFree);
     for index in 0..level.entries() as u64 {
         let at = GuestReal::new(index << level.shift);
         // SAFETY: 1. The table is unlinked and ours until it is given back below.

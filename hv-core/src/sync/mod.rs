@@ -22,7 +22,7 @@ pub use lines::{AtomicU64, Lock, LockGuard};
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(any(loom, shuttle))]
-pub use model::Lock;
+pub use model::{Lock, LockGuard};
 #[cfg(shuttle)]
 pub use shuttle::sync::atomic::{AtomicU64, Ordering, fence};
 

@@ -1,9 +1,13 @@
 //! The lock of loom or shuttle under the facade's name. Their atomics are taken as they are.
 
 #[cfg(loom)]
-use loom::sync::{Mutex, MutexGuard};
+use loom::sync::Mutex;
+#[cfg(loom)]
+pub use loom::sync::MutexGuard as LockGuard;
 #[cfg(shuttle)]
-use shuttle::sync::{Mutex, MutexGuard};
+use shuttle::sync::Mutex;
+#[cfg(shuttle)]
+pub use shuttle::sync::MutexGuard as LockGuard;
 
 /// The model's mutex under the facade's name; poisoning does not exist where a panic aborts.
 #[derive(Debug)]
@@ -16,7 +20,7 @@ impl<T> Lock<T> {
     }
 
     /// Waits for the lock.
-    pub fn lock(&self) -> MutexGuard<'_, T> {
+    pub fn lock(&self) -> LockGuard<'_, T> {
         match self.0.lock() {
             Ok(guard) => guard,
             Err(poisoned) => poisoned.into_inner(),
@@ -24,7 +28,7 @@ impl<T> Lock<T> {
     }
 
     /// Takes the lock if nobody has it.
-    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+    pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
         self.0.try_lock().ok()
     }
 }

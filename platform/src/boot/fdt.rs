@@ -320,6 +320,7 @@ fn tokens(root: &Node) -> Result<Tokens, TreeError> {
         power_off: cell(&rtas, "power-off")?,
         os_term: cell(&rtas, "ibm,os-term")?,
         get_time_of_day: cell(&rtas, "get-time-of-day")?,
+        start_cpu: cell(&rtas, "start-cpu")?,
         set_xive: cell(&rtas, "ibm,set-xive")?,
     })
 }

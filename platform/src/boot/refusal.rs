@@ -108,6 +108,7 @@ fn command_line(f: &mut fmt::Formatter<'_>, why: &CmdlineError<'_>) -> fmt::Resu
         CmdlineError::BadBudget(word) => {
             write!(f, "{word}: the budget is a multiple of 64 KiB, such as 256M")
         }
+        CmdlineError::BadCpus(word) => write!(f, "{word}: give a number from 1 to 8"),
         CmdlineError::BadGranule(word) => write!(f, "{word}: the granule is 4k, 64k, 2m or auto"),
         CmdlineError::BadSelfTest(word) => {
             write!(
@@ -118,7 +119,10 @@ fn command_line(f: &mut fmt::Formatter<'_>, why: &CmdlineError<'_>) -> fmt::Resu
         CmdlineError::BadSwitch(word) => write!(f, "{word}: give on or off"),
         CmdlineError::BadMeasures(word) => write!(f, "{word}: the measures are firmware, on or off"),
         CmdlineError::UnknownWord(word) => {
-            write!(f, "{word}: not an option; there are samewise.memory=, budget=, granule=, ahead= and bench=")
+            write!(
+                f,
+                "{word}: not an option; there are samewise.memory=, budget=, granule=, cpus=, host-cpus=, ahead= and bench="
+            )
         }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | [`cpus`] | further processors: started, and given work |
 //! | [`selftest`] | the machine and ourselves, checked one by one |
 //! | [`opal`] | calls to the firmware: console, clock, power; calls that end later |
 //! | [`i2c`] | I2C buses, by such calls |
@@ -18,7 +17,6 @@
 //!
 //! Addresses of the hypervisor are real addresses, with translation on or off ([`own`]).
 
-pub mod cpus;
 pub mod delay;
 pub mod i2c;
 pub mod machine_check;
@@ -44,7 +42,8 @@ use crate::terminal::Terminal;
 use hv_core::guest::cmdline::{Options, SelfTest};
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
-use ppc64_arch::spr::hypervisor;
+use ppc64_arch::spr::{hypervisor, live};
+use tock_registers::interfaces::Writeable;
 
 /// The platform.
 pub enum PowerNv {}
@@ -107,6 +106,30 @@ fn load_shared_registers() {
         hypervisor::set_ptcr(partitions::register());
         hypervisor::set_amor(u64::MAX);
         hypervisor::set_pcr(0);
+    }
+}
+
+/// What a further CPU does first: its registers become what the boot CPU's are. `lpcr` is the boot CPU's.
+pub fn come(lpcr: u64) {
+    vectors::be_host();
+    switch::arm(crate::memory::cpu());
+    load_shared_registers();
+    // SAFETY: 1. under this LPCR no guest runs yet; 2. partition 0 is the hypervisor's own.
+    unsafe {
+        hypervisor::set_lpcr(lpcr);
+        hypervisor::set_lpidr(0);
+    }
+    ppc64_arch::cpu::isync();
+}
+
+/// Sleeps until a doorbell rings.
+pub fn rest() {
+    live::DEC.set(world::LONGEST_STAY);
+    // SAFETY: 1. hypervisor state; 2. both decrementers would end the sleep if they had expired, and end it some time later; 3. the doorbell has done what it is for.
+    unsafe {
+        hypervisor::set_hdec(world::LONGEST_STAY);
+        ppc64_arch::cpu::stop();
+        ppc64_arch::cpu::hush();
     }
 }
 

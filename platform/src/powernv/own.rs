@@ -33,8 +33,10 @@ static READY: AtomicBool = AtomicBool::new(false);
 /// A guest's registers that are in the way of our own translation.
 #[derive(Clone, Copy, Debug)]
 pub struct Aside {
-    process: u64,
-    keys: [u64; 2],
+    /// PIDR.
+    pub process: u64,
+    /// AMR and IAMR.
+    pub keys: [u64; 2],
 }
 
 /// Makes the tree: our image may be executed, the rest of memory may be read and written.

@@ -23,7 +23,7 @@
 //! The reservation is lost by a store conditional that stores what is there already: what the guest reserved before an exit must not be what a store of its
 //! own afterwards relies on, when Rust's compare-and-swap came between.
 
-use super::cpus::CPUS;
+use crate::cpus::CPUS;
 use crate::exits;
 use core::arch::global_asm;
 use core::mem::offset_of;

@@ -5,7 +5,7 @@ use crate::hardware::Translations;
 use crate::partitions;
 use hv_core::mmu::Flush;
 use ppc64_arch::addr::{GuestReal, LeafSize};
-use ppc64_arch::cpu::{local_complete, ptesync, tlb_complete, tlbie, tlbiel};
+use ppc64_arch::cpu::{local_complete, ptesync, tlb_complete, tlbie, tlbiel, tlbiel_of_processes};
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::tlbie::{Cached, Operands};
@@ -38,8 +38,8 @@ impl Translations for Tlbie {
         }
     }
 
-    fn kick(&self, _cpu: usize) {
-        // Flushes reach every CPU: nobody has to leave the guest for one.
+    fn kick(&self, cpu: usize) {
+        crate::cpus::kick(cpu);
     }
 
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
@@ -69,6 +69,18 @@ fn here(what: Flush, cpu: Cpu, errata: Errata) {
     }
     // SAFETY: 1. as above.
     unsafe { local_complete() }
+}
+
+/// Drops all that this CPU has cached of the partition in LPIDR, which is `lpid`: its own translations and tables, and those of its processes.
+pub fn drop_here(lpid: u32, cpu: Cpu) {
+    // SAFETY: 1. this platform is chosen in hypervisor state only.
+    unsafe {
+        for operands in Operands::partition(lpid, Cached::Everything).sets(cpu) {
+            tlbiel(operands);
+            tlbiel_of_processes(operands);
+        }
+        local_complete();
+    }
 }
 
 /// As many pages as POWER9's TLB has sets.

@@ -6,18 +6,20 @@
 //! | SRR0, SRR1, SPRG0 to SPRG3 | in the vCPU after a stay; in the CPU on the short way. Firmware and reports of ours use them |
 //! | LPCR, DAWRs, CIABR | in the vCPU, and loaded when they change: only the hypervisor writes them |
 //! | DEC | in the CPU, known as the time at which it expires |
-//! | all others | in the CPU: nothing of ours uses them. Exchanged when another vCPU is to run here ([`crate::owner`]) |
+//! | all others | in the CPU: nothing of ours uses them. Stored when the vCPU is put away, loaded where it comes to ([`crate::owner`]) |
 
 use super::machine_check;
 use super::opal;
 use super::own::{self, Aside};
 use super::places;
 use super::switch::{self, Left};
+use super::translations;
 use crate::below::GuestWorld;
 use crate::decrementer::{Decrementer, low_word};
 use crate::exits;
 use crate::modes::{facilities, field, radix_guest};
-use crate::owner::{Key, Owner};
+use crate::owner::Owner;
+use crate::record;
 use hv_core::guest::host::Short;
 use hv_core::guest::{Exit, Vcpu, World};
 use ppc64_arch::cpu;
@@ -29,7 +31,7 @@ use tock_registers::interfaces::{Readable, Writeable};
 /// What ends a sleep: doorbells and decrementer; both exist once more with a hypervisor behind them.
 const WAKES: u64 = field(LPCR::PECE.val(0x1f)) | field(LPCR::HVEE::SET);
 /// The longest stay, in ticks: HDEC must never wrap.
-const LONGEST_STAY: u64 = 0x7fff_ffff;
+pub const LONGEST_STAY: u64 = 0x7fff_ffff;
 
 /// A guest's world in hypervisor state.
 pub struct Bare {
@@ -40,10 +42,10 @@ pub struct Bare {
     lpcr: u64,
     decrementer: Decrementer,
     owner: Owner,
+    /// This CPU's number.
+    number: usize,
     /// The guest's registers that our own translation is in place of.
     aside: Option<Aside>,
-    /// Whether this CPU looks after the log.
-    keeps_log: bool,
 }
 
 impl Bare {
@@ -52,15 +54,10 @@ impl Bare {
     pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
         let decrementer = Decrementer::new(decrementer_bits);
         let lpcr = radix_guest(decrementer.is_large()) | WAKES;
-        let owner = Owner::new(cpu.is_v31(), true);
+        let number = crate::memory::cpu();
+        let owner = Owner::new(number, cpu.is_v31());
         let facilities = facilities(cpu);
-        Self { cpu, facilities, lpcr, decrementer, owner, aside: own::on(), keeps_log: true }
-    }
-
-    /// The same on a further CPU, which leaves the log alone: its critical section knows one CPU.
-    #[must_use]
-    pub fn further(cpu: Cpu, decrementer_bits: u32) -> Self {
-        Self { keeps_log: false, ..Self::new(cpu, decrementer_bits) }
+        Self { cpu, facilities, lpcr, decrementer, owner, number, aside: own::on() }
     }
 
     /// Loads what the CPU has to hold before the guest runs.
@@ -91,10 +88,11 @@ impl Bare {
 
     /// Loads what stays the same for as long as one vCPU has this CPU.
     fn take_cpu(&mut self, vcpu: &mut Vcpu) {
-        let key = Key { lpid: vcpu.hv.lpid, vcpu: vcpu.id };
-        // SAFETY: 1. the hypervisor may use everything, and runs with translation off and interrupts disabled.
-        if unsafe { self.owner.take(key) } {
+        // SAFETY: 1. the hypervisor may use everything, and runs with translation off and interrupts disabled; 2. what else a guest needs is loaded here.
+        let taken = unsafe { self.owner.take(vcpu) };
+        if taken.anew {
             vcpu.modes_changed = true;
+            live::PIDR.set(vcpu.hv.pidr);
             places::take(vcpu.hv.lpid);
             // SAFETY: 1. the partition's tables translate to its own memory only; 2. facilities are a guest's own registers.
             unsafe {
@@ -102,6 +100,9 @@ impl Bare {
                 hypervisor::set_hfscr(self.facilities);
             }
             cpu::isync();
+            if taken.came {
+                translations::drop_here(vcpu.hv.lpid, self.cpu);
+            }
         }
     }
 }
@@ -160,8 +161,8 @@ fn store_cause(vcpu: &mut Vcpu, vector: u64) {
 }
 
 impl GuestWorld for Bare {
-    fn renew(&mut self, lpid: u32) {
-        self.owner.forget(lpid);
+    fn renew(&mut self, _: u32) {
+        // A new vCPU was nowhere yet, so its registers are loaded.
         self.decrementer.forget();
     }
 }
@@ -173,11 +174,13 @@ impl World for Bare {
         }
         own::off(self.aside.take());
         self.prepare(vcpu, deadline);
+        record::enters(self.number, vcpu.hv.lpid, vcpu.id, vcpu.regs.nip);
         // SAFETY: 1. `prepare` loaded the guest's LPCR, LPIDR, HFSCR and HDEC, and mended its MSR; 2. the tables are the mmu half's to keep right.
         let left = unsafe { switch::run(vcpu, short) };
         store_software_registers(vcpu);
         live::become_recoverable();
         vcpu.dec_expiry = self.decrementer.expiry();
+        record::left(self.number, vcpu.regs.nip, cpu::timebase());
         self.aside = own::on();
         match left {
             Left::Begun => Exit::Begun,
@@ -185,10 +188,20 @@ impl World for Bare {
         }
     }
 
-    fn put_away(&mut self, _: &mut Vcpu) {}
+    fn put_away(&mut self, vcpu: &mut Vcpu) {
+        // SAFETY: 1. the hypervisor may use everything.
+        if unsafe { self.owner.put_away(vcpu) } {
+            vcpu.hv.pidr = live::PIDR.get();
+            // With our own translation on, these are ours in the CPU.
+            if let Some(aside) = &self.aside {
+                vcpu.hv.pidr = aside.process;
+                [vcpu.extended.facilities.amr, vcpu.extended.facilities.iamr] = aside.keys;
+            }
+        }
+    }
 
     fn idle(&mut self, deadline: u64) {
-        crate::log::flush();
+        crate::log::flush_if_free();
         crate::panic::check_stacks();
         opal::poll();
         if cpu::timebase() < deadline {
@@ -197,6 +210,8 @@ impl World for Bare {
             unsafe {
                 hypervisor::set_hdec(LONGEST_STAY);
                 cpu::stop();
+                // A kick has done what it is for.
+                cpu::hush();
             }
             self.decrementer.forget();
         }
@@ -215,14 +230,14 @@ impl Bare {
         vcpu.regs.trap = vector;
         match vector {
             vector::HMI => {
-                maintain(self.keeps_log);
+                maintain();
                 return Exit::External;
             }
             // Its cause stands in it.
             // SAFETY: 1. facilities are a guest's own registers.
             vector::HFU => unsafe { hypervisor::set_hfscr(self.facilities) },
             vector::MACHINE_CHECK => return machine_check::exit(vcpu, self.cpu),
-            vector::HDEC if self.keeps_log => exits::upkeep(),
+            vector::HDEC => exits::upkeep(),
             _ => {}
         }
         exits::decode(vcpu, vector, Some(low_word(hypervisor::hsrr1() & Srr1::CAUSE_MASK)))
@@ -230,11 +245,8 @@ impl Bare {
 }
 
 /// A hypervisor maintenance interrupt: the firmware knows what to do, and the guest goes on.
-fn maintain(logs: bool) {
+fn maintain() {
     let cause = hypervisor::hmer();
     let recovered = opal::handle_maintenance();
-    if !logs {
-        return;
-    }
     defmt::warn!("hypervisor maintenance interrupt: HMER {=u64:#x}, recovered: {=bool}", cause, recovered);
 }

@@ -16,6 +16,8 @@ use crate::terminal::Terminal;
 use hv_core::guest::cmdline::{Options, SelfTest};
 use ppc64_arch::cpu::{Hcall, hcall};
 use ppc64_arch::pvr::Cpu;
+use ppc64_arch::spr::live;
+use tock_registers::interfaces::Writeable;
 
 /// The platform.
 pub enum Pseries {}
@@ -57,6 +59,23 @@ impl Platform for Pseries {
         true
     }
 }
+
+/// What a further CPU does first. Interrupts are little-endian for the whole partition.
+pub fn come() {
+    xics::open();
+}
+
+/// Sleeps until an interrupt, which is ended.
+pub fn rest() {
+    live::DEC.set(LONGEST_SLEEP);
+    // SAFETY: 1. waits with interrupts on, whose vectors return with them off and change no register; 2. no memory is involved.
+    unsafe { call(number::H_CEDE, &[]) };
+    live::disable_interrupts();
+    xics::acknowledge();
+}
+
+/// The most that a decrementer of any size counts down from.
+const LONGEST_SLEEP: u64 = 0x7fff_ffff;
 
 /// Success, in every hcall's r3.
 pub const H_SUCCESS: i64 = 0;

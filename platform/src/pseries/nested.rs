@@ -75,8 +75,8 @@ impl Translations for ByL0 {
         flush(what);
     }
 
-    fn kick(&self, _cpu: usize) {
-        // Every other CPU of the machine sleeps in its firmware: none is ever in the guest.
+    fn kick(&self, cpu: usize) {
+        crate::cpus::kick(cpu);
     }
 
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {

@@ -4,6 +4,8 @@
 pub const H_EOI: u64 = 0x64;
 /// Sets the processor priority of the interrupt controller.
 pub const H_CPPR: u64 = 0x68;
+/// Sets a processor's request for an interrupt by another one.
+pub const H_IPI: u64 = 0x6C;
 /// Accepts the most favoured interrupt.
 pub const H_XIRR: u64 = 0x74;
 /// Reads from a virtual terminal.

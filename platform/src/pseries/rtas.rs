@@ -1,5 +1,7 @@
 //! Run-Time Abstraction Services of the L0 (PAPR chapter 7): a block of big-endian words with token, counts, arguments and
 //! results. QEMU takes it by an hcall of its own (H_RTAS), in every boot path, so no RTAS code has to be instantiated.
+//!
+//! RTAS is for one processor at a time. No lock is needed for that: the boot CPU calls it before others run a guest, and whoever ends the machine calls it last.
 
 use super::{call, number};
 use spin::Once;
@@ -13,6 +15,8 @@ pub struct Tokens {
     pub os_term: Option<u32>,
     /// `get-time-of-day`.
     pub get_time_of_day: Option<u32>,
+    /// `start-cpu`.
+    pub start_cpu: Option<u32>,
     /// `ibm,set-xive`.
     pub set_xive: Option<u32>,
 }
@@ -64,6 +68,23 @@ pub fn wall_clock() -> Option<u64> {
 pub fn route_interrupt(irq: u32, server: u32, priority: u32) -> bool {
     let token = TOKENS.get().and_then(|t| t.set_xive);
     token.and_then(|token| rtas::<1>(token, &[irq, server, priority])) == Some([0])
+}
+
+/// Starts the processor of interrupt server `server` at `entry`: real mode, 64 bits, big-endian, interrupts off, the server's number in r3 (`start-cpu`; PAPR chapter 7). QEMU gives it the
+/// interrupt mode (LPCR\[ILE\]) of the CPU that asks.
+///
+/// # Errors
+/// The status: not 0. -1 if there is no such call.
+///
+/// # Safety
+/// What stands at `entry` is a program for a processor in that state, and gives it a stack of its own.
+pub unsafe fn start_cpu(server: u32, entry: u64) -> Result<(), i64> {
+    let token = TOKENS.get().and_then(|t| t.start_cpu).ok_or(-1)?;
+    let entry = u32::try_from(entry).map_err(|_| -1)?;
+    match rtas::<1>(token, &[server, entry, server]) {
+        Some([0]) => Ok(()),
+        other => Err(other.map_or(-1, |[status]| i64::from(status.cast_signed()))),
+    }
 }
 
 /// Switches the machine off: exit code 0 of QEMU.

@@ -5,9 +5,11 @@ use crate::below::GuestWorld;
 use crate::decrementer::Decrementer;
 use crate::exits;
 use crate::modes::{facilities, field, radix_guest};
-use crate::owner::{Key, Owner};
+use crate::owner::Owner;
+use crate::record;
 use hv_core::guest::host::Short;
 use hv_core::guest::{Exit, Vcpu, World};
+use hv_core::mmu::Flush;
 use ppc64_arch::cpu;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::{LPCR, live};
@@ -22,6 +24,8 @@ pub struct Nested {
     lpcr: u64,
     decrementer: Decrementer,
     owner: Owner,
+    /// This CPU's number.
+    number: usize,
 }
 
 impl Nested {
@@ -31,7 +35,9 @@ impl Nested {
         let decrementer = Decrementer::new(decrementer_bits);
         // HVICE: the L0 promotes our external interrupts to hypervisor virtualization ones.
         let lpcr = radix_guest(decrementer.is_large()) | field(LPCR::HVICE::SET);
-        Self { facilities: facilities(cpu), lpcr, decrementer, owner: Owner::new(cpu.is_v31(), false) }
+        let number = crate::memory::cpu();
+        let owner = Owner::new(number, cpu.is_v31());
+        Self { facilities: facilities(cpu), lpcr, decrementer, owner, number }
     }
 
     /// Writes what the CPU has to hold before the guest runs.
@@ -44,8 +50,11 @@ impl Nested {
         vcpu.modes_changed = false;
         vcpu.hv.hfscr = self.facilities;
         vcpu.hv.hdec_expiry = deadline;
-        // SAFETY: 1. the L0 lets us use what a guest may use; 2. translation is off, and interrupts are disabled.
-        unsafe { self.owner.take(Key { lpid: vcpu.hv.lpid, vcpu: vcpu.id }) };
+        // SAFETY: 1. the L0 lets us use what a guest may use; 2. translation is off, and interrupts are disabled; 3. all else is handed over at each entry, and the partition's
+        // translations are dropped here.
+        if unsafe { self.owner.take(vcpu) }.came {
+            nested::flush(Flush::Partition { lpid: vcpu.hv.lpid });
+        }
         if core::mem::take(&mut vcpu.load_dar) {
             live::DAR.set(vcpu.regs.dar);
             live::DSISR.set(vcpu.regs.dsisr);
@@ -55,8 +64,8 @@ impl Nested {
 }
 
 impl GuestWorld for Nested {
-    fn renew(&mut self, lpid: u32) {
-        self.owner.forget(lpid);
+    fn renew(&mut self, _: u32) {
+        // A new vCPU was nowhere yet, so its registers are loaded.
         self.decrementer.forget();
     }
 }
@@ -65,8 +74,10 @@ impl World for Nested {
     /// All exits end the stay: the L0 has stored every register already.
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, _: &mut S) -> Exit {
         self.prepare(vcpu, deadline);
+        record::enters(self.number, vcpu.hv.lpid, vcpu.id, vcpu.regs.nip);
         let left = nested::enter(&mut vcpu.hv, &mut vcpu.regs);
         vcpu.dec_expiry = self.decrementer.expiry();
+        record::left(self.number, vcpu.regs.nip, cpu::timebase());
         match left {
             Ok(vector) => {
                 vcpu.regs.trap = vector;
@@ -76,10 +87,13 @@ impl World for Nested {
         }
     }
 
-    fn put_away(&mut self, _: &mut Vcpu) {}
+    fn put_away(&mut self, vcpu: &mut Vcpu) {
+        // SAFETY: 1. the L0 lets us use what a guest may use.
+        unsafe { self.owner.put_away(vcpu) };
+    }
 
     fn idle(&mut self, deadline: u64) {
-        crate::log::flush();
+        crate::log::flush_if_free();
         crate::panic::check_stacks();
         if cpu::timebase() < deadline {
             self.decrementer.count_to(deadline);

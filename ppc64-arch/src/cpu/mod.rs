@@ -2,6 +2,7 @@
 
 mod barrier;
 mod cache;
+mod doorbell;
 mod extended;
 mod hcall;
 mod misc;
@@ -9,11 +10,12 @@ mod order;
 mod stop;
 mod tlb;
 
+pub use crate::extended::{Extended, Facilities, Monitor, OnlyV30, SinceV31};
 pub use barrier::{hwsync, isync, lwsync, ptesync};
 pub use cache::{CACHE_LINE, copy, sync_instructions, zero};
-pub use extended::{Extended, Facilities, Monitor, OnlyV30, SinceV31};
+pub use doorbell::{hush, ring};
 pub use hcall::{Hcall, hcall};
 pub use misc::{darn, medium_priority, timebase, very_low_priority};
 pub use order::{load_big_endian, swap_bytes};
 pub use stop::stop;
-pub use tlb::{drop_segments, local_complete, tlb_complete, tlbie, tlbiel};
+pub use tlb::{drop_segments, local_complete, tlb_complete, tlbie, tlbiel, tlbiel_of_processes};

@@ -43,6 +43,16 @@ pub unsafe fn tlbiel(operands: Operands) {
     unsafe { by_kind!(operands, local_word) }
 }
 
+/// Begins to drop what the processes of the partition in LPIDR have cached on this CPU, as much of it as `operands`, which name the partition, say; [`local_complete`] waits for it.
+///
+/// # Safety
+/// As for [`tlbie`].
+#[inline]
+pub unsafe fn tlbiel_of_processes(operands: Operands) {
+    // SAFETY: 1. passed on to the caller.
+    unsafe { by_kind!(operands, local_process_word) }
+}
+
 /// Returns when what was begun by `tlbiel`s before is done. The effective-to-real cache is emptied too, which on POWER9 a `tlbiel` of a whole partition leaves alone
 /// (`slbia 7`, which not every assembler knows: nothing but that cache).
 ///

@@ -17,11 +17,16 @@ pub struct Extras<'a> {
     pub batch: Option<&'a str>,
     /// Files for `/root`.
     pub files: &'a [PathBuf],
+    /// stress-ng with its libraries.
+    pub stress: bool,
 }
 
 /// Writes the initramfs under a name made of its contents and tells where.
 pub fn build(extras: &Extras) -> Result<PathBuf> {
-    let bytes = pack(&fs::read(setup::guests::busybox()?)?, extras)?;
+    let mut bytes = pack(&fs::read(setup::guests::busybox()?)?, extras)?;
+    if extras.stress {
+        bytes.extend(fs::read(setup::stress::archive()?)?);
+    }
     let path = paths::work("initramfs")?.join(format!("{}.cpio", &guests::sha256(&bytes)[..16]));
     if !path.exists() {
         paths::write_whole(&path, &bytes)?;

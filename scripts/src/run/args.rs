@@ -38,8 +38,8 @@ pub struct RunArgs {
     /// The size of page that guest memory is made in; with a budget 4k, or 2m, whose pages are split where they are not used
     #[arg(long, value_enum, default_value_t = Granule::Auto)]
     pub granule: Granule,
-    /// How many processors the guest has
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// How many processors the guest has, 1 to 8
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = processors)]
     pub cpus: u32,
     /// The guest's kind of page table
     #[arg(long, value_enum, default_value_t = Mmu::Radix)]
@@ -59,6 +59,9 @@ pub struct RunArgs {
     /// Put a file into the guest's /root (may be repeated)
     #[arg(long, value_name = "FILE", conflicts_with = "initrd")]
     pub add: Vec<PathBuf>,
+    /// Put stress-ng into the guest
+    #[arg(long, conflicts_with_all = ["initrd", "self_test"])]
+    pub stress: bool,
     /// Write the hypervisor's counters to a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,
@@ -81,10 +84,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub plain: bool,
     /// Let the hypervisor check itself on that machine, without a guest; only on powernv
-    #[arg(long, conflicts_with_all = ["plain", "kernel", "initrd", "memory", "budget", "granule", "batch", "add"])]
+    #[arg(long, conflicts_with_all = ["plain", "kernel", "initrd", "cpus", "memory", "budget", "granule", "batch", "add"])]
     pub self_test: bool,
-    /// How many processors the machine of a self-test has
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "self_test", value_parser = processors)]
+    /// How many processors the machine has, 1 to 8; the guest's take turns on them
+    #[arg(long, value_name = "M", default_value_t = 1, value_parser = processors)]
     pub host_cpus: u32,
     /// Prepare everything, print QEMU's command line, and stop
     #[arg(long)]
@@ -104,7 +107,6 @@ impl RunArgs {
     fn refuse_later_features(&self) -> Result<()> {
         let later = match () {
             () if self.mmu == Mmu::Hash => "hash guests are",
-            () if self.cpus > 1 => "more than one CPU per guest is",
             () => return Ok(()),
         };
         bail!(exit::bad_input(format!("{later} brought by a later release")))
@@ -121,6 +123,12 @@ impl RunArgs {
                 format!("--firmware {}: on {platform} give {instead}", firmware.name())
             }
             (Some(Firmware::Bare), ..) if self.plain => "--firmware bare: a plain kernel needs skiboot".into(),
+            (Some(Firmware::Bare), ..) if self.host_cpus > 1 => {
+                "--firmware bare: only firmware starts more than one CPU; give skiboot, or --host-cpus 1".into()
+            }
+            _ if self.plain && self.host_cpus > 1 => {
+                "--host-cpus: a plain kernel has the machine's CPUs for itself; give --cpus".into()
+            }
             _ if self.self_test && !self.platform.is_bare_metal() => {
                 "--self-test: give a powernv machine by --platform".into()
             }
@@ -161,8 +169,9 @@ fn seconds(text: &str) -> Result<Duration, String> {
     text.parse().map(Duration::from_secs).map_err(|_| "not a whole number of seconds".into())
 }
 
+/// The hypervisor's own limit, of its CPUs and of a guest's.
 fn processors(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|count| [1, 2, 4].contains(count)).ok_or_else(|| "give 1, 2 or 4".into())
+    text.parse().ok().filter(|count| (1..=8).contains(count)).ok_or_else(|| "give a number from 1 to 8".into())
 }
 
 #[cfg(test)]
@@ -189,9 +198,7 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_refused_in_one_line() {
-        for words in [&["--mmu", "hash"][..], &["--cpus", "2"]] {
-            assert!(refusal(words).ends_with("brought by a later release"));
-        }
+        assert!(refusal(&["--mmu", "hash"]).ends_with("brought by a later release"));
         assert!(RunArgs::from_words(&[]).unwrap().check().is_ok());
     }
 
@@ -202,6 +209,19 @@ mod tests {
         assert!(refusal(&["--firmware", "skiboot"]).contains("on pseries give bios, vof or slof"));
         assert!(refusal(&["--platform", "powernv9", "--firmware", "bare", "--plain"]).contains("needs skiboot"));
         assert!(RunArgs::from_words(&["--platform", "powernv9", "--cpu", "power9"]).unwrap().check().is_ok());
+    }
+
+    #[test]
+    fn guest_and_machine_have_one_to_eight_processors_each() {
+        assert!(RunArgs::from_words(&["--cpus", "8", "--host-cpus", "3"]).unwrap().check().is_ok());
+        assert!(RunArgs::from_words(&["--cpus", "8", "--plain"]).unwrap().check().is_ok());
+        for words in [["--cpus", "0"], ["--cpus", "9"], ["--host-cpus", "9"], ["--host-cpus", "two"]] {
+            assert!(RunArgs::from_words(&words).is_err(), "{words:?}");
+        }
+        assert!(refusal(&["--plain", "--host-cpus", "2"]).contains("give --cpus"));
+        let bare = ["--platform", "powernv10", "--firmware", "bare", "--cpus", "2", "--host-cpus", "2"];
+        assert!(refusal(&bare).contains("only firmware starts more than one CPU"));
+        assert!(RunArgs::from_words(&bare[..6]).unwrap().check().is_ok());
     }
 
     #[test]
@@ -219,9 +239,7 @@ mod tests {
         assert!(RunArgs::from_words(&rainier).unwrap().check().is_ok());
         assert!(refusal(&rainier[..2]).contains("for --self-test only"));
         assert!(refusal(&["--self-test"]).contains("give a powernv machine"));
-        for words in
-            [&["--self-test", "--batch", "ls"][..], &["--self-test", "--host-cpus", "3"], &["--host-cpus", "2"]]
-        {
+        for words in [&["--self-test", "--batch", "ls"], &["--self-test", "--cpus", "2"][..]] {
             assert!(RunArgs::from_words(words).is_err(), "{words:?}");
         }
     }

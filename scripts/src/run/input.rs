@@ -74,7 +74,7 @@ fn inspect(kernel: &Path, args: &RunArgs) -> Result<Kernel> {
 
 fn find_initrd(args: &RunArgs) -> Result<PathBuf> {
     let Some(initrd) = &args.initrd else {
-        return initramfs::build(&Extras { batch: args.batch.as_deref(), files: &args.add });
+        return initramfs::build(&Extras { batch: args.batch.as_deref(), files: &args.add, stress: args.stress });
     };
     match fs::metadata(initrd) {
         Ok(data) if data.is_file() && data.len() > 0 => Ok(initrd.clone()),

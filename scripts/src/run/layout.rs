@@ -29,7 +29,8 @@ pub fn plain(args: &RunArgs, guest: &Guest) -> Result<Machine> {
         Firmware::Bios | Firmware::Vof => pseries(args, pseries::Boot::Vof),
     };
     let machine = machine(args, board, args.memory, guest.kernel.clone())?;
-    Ok(Machine { initrd: Some(guest.initrd.clone()), append: guest_words(args), ..machine })
+    let (initrd, append) = (Some(guest.initrd.clone()), guest_words(args));
+    Ok(Machine { processors: args.cpus, initrd, append, ..machine })
 }
 
 /// A guest under the hypervisor.
@@ -42,7 +43,9 @@ pub fn under_hypervisor(args: &RunArgs, guest: &Guest, hypervisor: &Hypervisor, 
     let (memory, granule) = (size(args.memory), args.granule.name());
     let budget = args.budget.map_or(String::new(), |bytes| format!(" samewise.budget={}", size(bytes)));
     let ahead = if args.one_page { " samewise.ahead=off" } else { "" };
-    let append = format!("samewise.memory={memory} samewise.granule={granule}{budget}{ahead} {}", guest_words(args));
+    let cpus = if args.cpus > 1 { format!(" samewise.cpus={}", args.cpus) } else { String::new() };
+    let own = format!("samewise.memory={memory} samewise.granule={granule}{cpus}{budget}{ahead}");
+    let append = words(&own, Some(&guest_words(args)));
     let machine = machine(args, board, guest.machine_memory, kernel)?;
     Ok(Machine { initrd: Some(initrd), append, log: Some(files.raw.clone()), ..machine })
 }
@@ -54,7 +57,7 @@ pub fn self_test(args: &RunArgs, hypervisor: &Hypervisor, files: &Files) -> Resu
     let expected = args.platform.i2c_devices().map(|list| format!("samewise.expect-i2c={list}"));
     let asked = words("samewise.self-test=on", expected.as_deref());
     let append = words(&asked, args.append.as_deref());
-    Ok(Machine { processors: args.host_cpus, append, log: Some(files.raw.clone()), ..machine })
+    Ok(Machine { append, log: Some(files.raw.clone()), ..machine })
 }
 
 fn board(args: &RunArgs, firmware: Firmware, hypervisor: &Hypervisor) -> Result<Board> {
@@ -82,7 +85,7 @@ fn machine(args: &RunArgs, board: Board, memory: u64, kernel: PathBuf) -> Result
         qemu: setup::qemu()?,
         board,
         memory,
-        processors: 1,
+        processors: args.host_cpus,
         kernel,
         initrd: None,
         append: String::new(),

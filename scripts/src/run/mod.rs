@@ -82,13 +82,23 @@ pub fn prepare(args: &RunArgs) -> Result<Prepared> {
     let guest = input::prepare(args)?;
     let (memory, granule) = (layout::size(args.memory), args.granule.name());
     let place = if args.platform.is_bare_metal() { args.platform.name() } else { args.cpu().name() };
-    let subject = format!("{} on {place}, {memory}, granule {granule}", guest.name);
+    let subject = format!(
+        "{}{} on {place}{}, {memory}, granule {granule}",
+        guest.name,
+        several(args.cpus, "vCPUs"),
+        several(args.host_cpus, "CPUs")
+    );
     if args.plain {
         return Ok(Prepared { machine: layout::plain(args, &guest)?, subject, logged: None });
     }
     let (hypervisor, files) = (hypervisor(args)?, Files::new(args)?);
     let machine = layout::under_hypervisor(args, &guest, &hypervisor, &files)?;
     Ok(Prepared { machine, subject, logged: Some(Logged::new(&hypervisor, files)?) })
+}
+
+/// How many there are, where that is worth a word.
+fn several(count: u32, what: &str) -> String {
+    if count > 1 { format!(" with {count} {what}") } else { String::new() }
 }
 
 impl Logged {

@@ -81,15 +81,32 @@ impl Apt {
             .with_context(|| format!("{package} in {suite} depends on no {start}…"))
     }
 
+    /// The names of a package and of all that it depends on, however far.
+    pub fn needed(&self, package: &str) -> Result<Vec<String>> {
+        let words = ["depends", "--recurse", "--important", package];
+        let listing = proc::output(self.command("apt-cache").args(words))?;
+        Ok(real(&listing))
+    }
+
     /// Downloads one package (`name`, `name=version` or `name/suite`), checked against the signed index, and unpacks what
     /// matches `pattern` into `into`, without the first `strip` parts of its path.
     pub fn unpack(&self, package: &str, pattern: &str, strip: usize, into: &Path) -> Result<()> {
-        let step = Step::new(format!("download {package}"));
+        let dir = self.download(package, &[package.to_owned()])?;
+        let file = debs(dir.path())?.pop().with_context(|| format!("apt-get downloaded no file for {package}"))?;
+        deb::unpack(&file, pattern, strip, into)
+    }
+
+    /// Downloads packages, checked likewise, and unpacks all that they hold into one tree.
+    pub fn unpack_all(&self, packages: &[String], into: &Path) -> Result<()> {
+        let dir = self.download(&format!("{} packages", packages.len()), packages)?;
+        debs(dir.path())?.iter().try_for_each(|file| deb::unpack(file, "./*", 0, into))
+    }
+
+    fn download(&self, what: &str, packages: &[String]) -> Result<tempfile::TempDir> {
+        let step = Step::new(format!("download {what}"));
         let dir = tempfile::tempdir_in(&self.root)?;
-        self.follow(self.command("apt-get").args(["download", package]).current_dir(&dir), &step)?;
-        let mut files = fs::read_dir(&dir)?.flatten().map(|entry| entry.path());
-        let file = files.find(|path| path.extension().is_some_and(|extension| extension == "deb"));
-        deb::unpack(&file.with_context(|| format!("apt-get downloaded no file for {package}"))?, pattern, strip, into)
+        self.follow(self.command("apt-get").arg("download").args(packages).current_dir(&dir), &step)?;
+        Ok(dir)
     }
 
     /// Installs packages on this machine, preferring a suite if one is given.
@@ -225,6 +242,18 @@ fn codename() -> Option<String> {
     Some(line.trim_matches('"').to_owned())
 }
 
+/// The packages that a download left in a directory.
+fn debs(dir: &Path) -> Result<Vec<PathBuf>> {
+    let files = fs::read_dir(dir)?.flatten().map(|entry| entry.path());
+    Ok(files.filter(|path| path.extension().is_some_and(|extension| extension == "deb")).collect())
+}
+
+/// The packages of `apt-cache depends --recurse`: each begins a line, what it depends on is indented, and names that several packages provide
+/// are in angle brackets.
+fn real(listing: &str) -> Vec<String> {
+    listing.lines().filter(|line| !line.starts_with([' ', '|', '<'])).map(str::to_owned).collect()
+}
+
 fn no_target(name: &str) -> String {
     format!("-oAcquire::IndexTargets::deb::{name}::DefaultEnabled=false")
 }
@@ -258,6 +287,13 @@ mod tests {
             "  rust-src | 1.95.0+dfsg1-2 | http://mirror.example/debian trixie-backports/main amd64 Packages\n",
         );
         assert_eq!(rows, [("1.95.0+dfsg1-2".to_owned(), "trixie-backports".to_owned())]);
+    }
+
+    #[test]
+    fn what_a_package_depends_on_is_told_without_what_only_has_a_name() {
+        let listing =
+            "stress-ng\n  Depends: libc6\n |Depends: <x>\nlibc6\n  Depends: <libgcc>\n    libgcc-s1\n<libgcc>\n";
+        assert_eq!(real(listing), ["stress-ng", "libc6"]);
     }
 
     #[test]

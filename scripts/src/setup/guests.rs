@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const ARCHITECTURE: Option<&str> = Some("ppc64el");
-const STABLE: &str = "bookworm";
+pub(super) const STABLE: &str = "bookworm";
 const BACKPORTS: &str = "bookworm-backports";
 
 /// A guest that has a name.
@@ -64,7 +64,8 @@ struct Manifest {
 
 type Fetch<'a> = dyn Fn(&Apt, &Path) -> Result<String> + 'a;
 
-fn cached(place: &Path, file: &str, fetch: impl Fn(&Apt, &Path) -> Result<String>) -> Result<PathBuf> {
+/// A file that is whole, fetched anew if it is not.
+pub(super) fn cached(place: &Path, file: &str, fetch: impl Fn(&Apt, &Path) -> Result<String>) -> Result<PathBuf> {
     let path = place.join(file);
     if !is_whole(place, &path) {
         let step = Step::new(format!("guest {}", place.file_name().unwrap_or_default().display()));

@@ -8,6 +8,7 @@ pub mod guests;
 mod qemu;
 mod rust_src;
 mod sources;
+pub mod stress;
 mod valgrind;
 
 pub use qemu::{objdump, qemu};
@@ -22,6 +23,7 @@ pub fn all() -> Result<()> {
     eprintln!("objdump: {}", objdump()?.display());
     eprintln!("rust-src: {}", rust_src()?.shown());
     eprintln!("busybox: {}", guests::busybox()?.display());
+    eprintln!("stress-ng: {}", stress::archive()?.display());
     for guest in guests::ALL {
         eprintln!("{}: {}", guest.name, guest.kernel()?.display());
     }

@@ -72,7 +72,7 @@ pub fn test(args: &TestArgs) -> Result<Code> {
     checks.retain(|check| wanted(&check.name));
     let extent = if args.full { Extent::Full } else { Extent::Pairs };
     let mut cases = e2e::cases(extent);
-    cases.retain(|case| wanted(&case.name));
+    cases.retain(|case| wanted(&case.name) && (!case.long || args.full || args.filter.as_ref() == Some(&case.name)));
     if args.list {
         let names = checks.iter().map(|check| &check.name).chain(cases.iter().map(|case| &case.name));
         names.for_each(|name| println!("{name}"));
@@ -100,6 +100,7 @@ fn set_up(guests: bool) -> Result<String> {
     if guests {
         setup::qemu()?;
         setup::guests::busybox()?;
+        setup::stress::archive()?;
         setup::guests::ALL.iter().try_for_each(|guest| guest.kernel().map(drop))?;
     }
     Ok("everything is there".into())

@@ -42,7 +42,13 @@ const TOOL: &[Bad] = &[
     Bad { name: "unknown-granule", options: &["--granule", "3k"], says: "--granule" },
     Bad { name: "batch-with-initrd", options: &["--batch", "ls", "--initrd", "@raw"], says: "cannot be used with" },
     Bad { name: "later-hash", options: &["--mmu", "hash"], says: "brought by a later release" },
-    Bad { name: "later-cpus", options: &["--cpus", "2"], says: "brought by a later release" },
+    Bad { name: "nine-cpus", options: &["--cpus", "9"], says: "--cpus" },
+    Bad { name: "plain-host-cpus", options: &["--plain", "--host-cpus", "2"], says: "give --cpus" },
+    Bad {
+        name: "bare-host-cpus",
+        options: &[POWERNV10, "--firmware=bare", "--host-cpus=2"],
+        says: "only firmware starts more than one CPU",
+    },
     Bad { name: "powernv9-as-power10", options: &[POWERNV9, "--cpu=power10"], says: "is a machine with power9" },
     Bad { name: "powernv10-as-power9", options: &[POWERNV10, "--cpu=power9"], says: "is a machine with power10" },
     Bad { name: "powernv-with-slof", options: &[POWERNV10, "--firmware=slof"], says: "give skiboot or bare" },
@@ -52,7 +58,8 @@ const TOOL: &[Bad] = &[
     Bad { name: "plain-little-memory", options: &[POWERNV10, "--plain", "--memory=512M"], says: "at least 1024 MiB" },
     Bad { name: "self-test-on-pseries", options: &["--self-test"], says: "give a powernv machine" },
     Bad { name: "self-test-with-guest", options: &["--self-test", "--batch", "ls"], says: "cannot be used with" },
-    Bad { name: "self-test-three-cpus", options: &["--self-test", "--host-cpus=3"], says: "--host-cpus" },
+    Bad { name: "self-test-nine-cpus", options: &["--self-test", "--host-cpus=9"], says: "--host-cpus" },
+    Bad { name: "self-test-guest-cpus", options: &["--self-test", "--cpus=2"], says: "cannot be used with" },
     Bad { name: "guest-on-rainier", options: &["--platform=powernv10-rainier"], says: "for --self-test only" },
 ];
 
@@ -70,6 +77,7 @@ const HYPERVISOR: &[Bad] = &[
     },
     Bad { name: "memory-no-size", options: &["--append", "samewise.memory=much"], says: "samewise.memory=much" },
     Bad { name: "unknown-granule", options: &["--append", "samewise.granule=3k"], says: "samewise.granule=3k" },
+    Bad { name: "nine-cpus", options: &["--append", "samewise.cpus=9"], says: "samewise.cpus=9" },
     Bad { name: "neither-on-nor-off", options: &["--append", "samewise.bench=maybe"], says: "samewise.bench=maybe" },
     Bad { name: "no-nested-hv", options: NO_NESTED, says: "offers no nested virtualization" },
 ];

@@ -12,11 +12,18 @@ pub fn cases() -> Vec<Case> {
         Case::new("ends/batch/powernv10", |setting| batch(setting, &POWERNV10.options)),
         Case::new("ends/guest-panic", guest_panic),
         Case::new("ends/time-out", time_out),
-        Case::new("ends/reboot", |setting| reboot(setting, &[])),
-        Case::new("ends/reboot/powernv10", |setting| reboot(setting, &POWERNV10.options)),
+        Case::new("ends/reboot", |setting| reboot(setting, &[], 1)),
+        Case::new("ends/reboot/powernv10", |setting| reboot(setting, &POWERNV10.options, 1)),
+        Case::new("ends/reboot/cpus-4", |setting| reboot(setting, &FOUR_ON_TWO, 4)),
+        Case::new("ends/reboot/powernv10/cpus-4", |setting| {
+            reboot(setting, &[&FOUR_ON_TWO[..], &POWERNV10.options].concat(), 4)
+        }),
         Case::new("ends/left", left),
     ]
 }
+
+/// Four processors of a guest on two of the machine.
+const FOUR_ON_TWO: [&str; 4] = ["--cpus", "4", "--host-cpus", "2"];
 
 fn batch(setting: &Setting, machine: &[&str]) -> Result<String> {
     let commands = ["--batch", "echo sum-$((40 + 2)); false"];
@@ -43,7 +50,8 @@ fn left(setting: &Setting) -> Result<String> {
     Ok("left by Ctrl-A X".into())
 }
 
-fn reboot(setting: &Setting, machine: &[&str]) -> Result<String> {
+/// All processors are there again.
+fn reboot(setting: &Setting, machine: &[&str], cpus: u32) -> Result<String> {
     let mut session = Session::start(setting, machine)?;
     session.expect(SHELL_READY, BOOT)?;
     session.command("echo kept > /tmp/mark", BOOT)?;
@@ -51,6 +59,7 @@ fn reboot(setting: &Setting, machine: &[&str]) -> Result<String> {
     session.expect(USER_SPACE, BOOT)?;
     session.expect(SHELL_READY, BOOT)?;
     session.command("test ! -e /tmp/mark", BOOT)?;
+    session.command(&format!("test $(grep -c ^processor /proc/cpuinfo) = {cpus}"), BOOT)?;
     session.type_line("poweroff")?;
     session.end()?.with_code(0)?;
     Ok("a second shell in the same run".into())

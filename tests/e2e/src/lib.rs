@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod budget;
+mod console;
 mod ends;
 mod firmware;
 mod guest_cell;
@@ -17,7 +18,9 @@ mod measure;
 mod registers;
 mod self_test;
 mod session;
+mod smp;
 mod stats;
+mod stress;
 mod terminal;
 
 pub use matrix::{Cell, Extent, Machine};
@@ -50,16 +53,23 @@ pub struct Case {
     pub name: String,
     /// Whether it measures time, so that nothing else may run beside it.
     pub alone: bool,
+    /// Whether it takes so long that it is run by its whole name only, or with everything.
+    pub long: bool,
     run: Box<Run>,
 }
 
 impl Case {
     fn new(name: impl Into<String>, run: impl Fn(&Setting) -> Result<String> + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), alone: false, run: Box::new(run) }
+        Self { name: name.into(), alone: false, long: false, run: Box::new(run) }
     }
 
     fn alone(mut self) -> Self {
         self.alone = true;
+        self
+    }
+
+    fn long(mut self) -> Self {
+        self.long = true;
         self
     }
 
@@ -85,6 +95,8 @@ pub fn cases(extent: Extent) -> Vec<Case> {
         measure::cases(),
         registers::cases(),
         self_test::cases(extent),
+        smp::cases(extent),
+        stress::cases(),
         terminal::cases(),
     ];
     guests.chain(others.into_iter().flatten()).collect()

@@ -1,5 +1,7 @@
 //! The guests to be tried: kernels, platforms, processors and granules, all combinations of them or every pair.
 
+use std::collections::BTreeSet;
+
 /// One combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
@@ -16,8 +18,10 @@ pub struct Cell {
 pub struct Machine {
     /// Its word in a case's name: the processor on pseries, else the platform.
     pub name: &'static str,
-    platform: &'static str,
-    processor: &'static str,
+    /// Pseries or powernv.
+    pub platform: &'static str,
+    /// Of which kind its processors are.
+    pub processor: &'static str,
     /// The tool's options for it.
     pub options: [&'static str; 2],
 }
@@ -31,8 +35,10 @@ pub enum Extent {
     Full,
 }
 
-const KERNELS: [&str; 3] = ["debian-6.1", "debian-6.12", "debian-6.12-64k"];
-const MACHINES: [Machine; 4] = [POWER9, POWER10, POWERNV9, POWERNV10];
+/// The guests that have names.
+pub const KERNELS: [&str; 3] = ["debian-6.1", "debian-6.12", "debian-6.12-64k"];
+/// All machines that guests run on.
+pub const MACHINES: [Machine; 4] = [POWER9, POWER10, POWERNV9, POWERNV10];
 /// The granules whose pairs are tried: the smallest, which faults most, and the default.
 const GRANULES: [&str; 2] = ["4k", "auto"];
 const ALL_GRANULES: [&str; 4] = ["4k", "64k", "2m", "auto"];
@@ -51,20 +57,13 @@ pub const POWERNV10: Machine =
     Machine { name: "powernv10", platform: "powernv", processor: "POWER10", options: ["--platform", "powernv10"] };
 
 /// Two values of different dimensions that occur together.
-type Pair = (&'static str, &'static str);
+pub type Pair = (&'static str, &'static str);
 
 impl Cell {
-    fn pairs(self) -> [Pair; 6] {
-        let (kernel, granule) = (self.kernel, self.granule);
+    /// A value of each dimension.
+    fn values(self) -> [&'static str; 4] {
         let Machine { platform, processor, .. } = self.machine;
-        [
-            (kernel, platform),
-            (kernel, processor),
-            (kernel, granule),
-            (platform, processor),
-            (platform, granule),
-            (processor, granule),
-        ]
+        [self.kernel, platform, processor, self.granule]
     }
 
     /// `debian-6.1/power9/4k` on pseries, `debian-6.1/powernv9/4k` on bare metal.
@@ -79,7 +78,7 @@ impl Cell {
 pub fn cells(extent: Extent) -> Vec<Cell> {
     match extent {
         Extent::Full => product(&ALL_GRANULES),
-        Extent::Pairs => cover(&product(&GRANULES)),
+        Extent::Pairs => cover(&product(&GRANULES), |cell| cell.values().to_vec()),
     }
 }
 
@@ -88,15 +87,23 @@ fn product(granules: &[&'static str]) -> Vec<Cell> {
     KERNELS.iter().flat_map(|&kernel| MACHINES.iter().flat_map(move |&machine| cells(kernel, machine))).collect()
 }
 
-/// Greedily takes the cell with most pairs that were not seen yet, until all were.
-fn cover(all: &[Cell]) -> Vec<Cell> {
-    let mut missing: Vec<Pair> = all.iter().flat_map(|cell| cell.pairs()).collect();
+/// All pairs of these values.
+pub fn pairs(values: &[&'static str]) -> Vec<Pair> {
+    let with_later = |(at, &value)| values[at + 1..].iter().map(move |&later| (value, later));
+    values.iter().enumerate().flat_map(with_later).collect()
+}
+
+/// Greedily takes the cell with most pairs that were not seen yet, until all were. `values` gives a cell's value in each dimension; no two
+/// dimensions have one in common.
+pub fn cover<C: Copy>(all: &[C], values: impl Fn(C) -> Vec<&'static str>) -> Vec<C> {
+    let cells: Vec<(C, Vec<Pair>)> = all.iter().map(|&cell| (cell, pairs(&values(cell)))).collect();
+    let mut missing: BTreeSet<Pair> = cells.iter().flat_map(|(_, pairs)| pairs.iter().copied()).collect();
     let mut taken = Vec::new();
     while !missing.is_empty() {
-        let news = |cell: &Cell| cell.pairs().iter().filter(|pair| missing.contains(pair)).count();
-        let Some(&best) = all.iter().rev().max_by_key(|cell| news(cell)) else { break };
-        missing.retain(|pair| !best.pairs().contains(pair));
-        taken.push(best);
+        let news = |(_, pairs): &&(C, Vec<Pair>)| pairs.iter().filter(|pair| missing.contains(pair)).count();
+        let Some((best, pairs)) = cells.iter().rev().max_by_key(news) else { break };
+        missing.retain(|pair| !pairs.contains(pair));
+        taken.push(*best);
     }
     taken
 }
@@ -108,8 +115,8 @@ mod tests {
     #[test]
     fn every_pair_occurs_in_the_small_selection() {
         let taken = cells(Extent::Pairs);
-        for pair in product(&GRANULES).iter().flat_map(|cell| cell.pairs()) {
-            assert!(taken.iter().any(|cell| cell.pairs().contains(&pair)), "{pair:?}");
+        for pair in product(&GRANULES).iter().flat_map(|cell| pairs(&cell.values())) {
+            assert!(taken.iter().any(|cell| pairs(&cell.values()).contains(&pair)), "{pair:?}");
         }
     }
 

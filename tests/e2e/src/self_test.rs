@@ -44,7 +44,7 @@ fn passes(setting: &Setting, machine: &str, cpus: &str) -> Result<String> {
     let expected = format!("samewise.expect-cpus={cpus}");
     let options = ["--platform", machine, "--self-test", "--host-cpus", cpus, "--append", &expected];
     let ended = run(setting, &options)?.with_code(0)?.printing(", 0 failed")?;
-    ensure!(!ended.console.contains("self-test: FAIL"), "a line failed:\n{}", ended.console);
+    ensure!(!ended.console.contains("self-test: FAIL"), "a line failed:\n{}", &*ended.console);
     if machine == "powernv10-rainier" {
         for driven in ["ok   i2c-pca9552: 1e:63", "ok   i2c-pca9554: 1e:25"] {
             ensure!(ended.console.contains(driven), "no line {driven}");

@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::Setting;
+use crate::console::Console;
 
 /// The mark that the default guest's first process prints when its shell can be typed into.
 pub const SHELL_READY: &str = "samewise: shell ready";
@@ -48,7 +49,7 @@ impl Drop for Tool {
 /// How a run ended.
 pub struct Ended {
     pub code: Option<i32>,
-    pub console: String,
+    pub console: Console,
     pub complaints: String,
 }
 
@@ -137,7 +138,7 @@ impl Session {
         }
         let code = self.child.0.wait()?.code();
         let complaints = self.complaints.join().unwrap_or_default();
-        Ok(Ended { code, console: self.text, complaints })
+        Ok(Ended { code, console: Console(self.text), complaints })
     }
 
     fn take(&mut self, time: Instant, bytes: &[u8]) {
@@ -156,8 +157,17 @@ impl Session {
 }
 
 impl Ended {
-    /// Checks the exit code.
+    /// Checks the exit code; and of a run that ended well, that the guest's kernel complained of nothing.
     pub fn with_code(self, wanted: i32) -> Result<Self> {
+        let ended = self.with_code_whatever_it_printed(wanted)?;
+        if wanted == 0 {
+            ended.console.is_clean()?;
+        }
+        Ok(ended)
+    }
+
+    /// Checks the exit code alone.
+    pub fn with_code_whatever_it_printed(self, wanted: i32) -> Result<Self> {
         let (code, console, complaints) = (self.code, tail(&self.console), tail(&self.complaints));
         ensure!(
             code == Some(wanted),

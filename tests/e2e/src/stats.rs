@@ -72,6 +72,20 @@ impl Stats {
         Ok(Moved { out, back, ratio: (pages * 4096) as f64 / bytes as f64 })
     }
 
+    /// Checks that a counter got so far.
+    pub fn reaches(&self, name: &str, least: u64) -> Result<()> {
+        let count = self.get(name);
+        ensure!(count >= least, "{name} is {count}, not {least} or more");
+        Ok(())
+    }
+
+    /// Checks that all counters of one kind got so far, and that there are some.
+    pub fn each_reaches(&self, kind: &str, least: u64) -> Result<()> {
+        let mut names = self.0.keys().filter(|name| name.starts_with(kind)).peekable();
+        ensure!(names.peek().is_some(), "no counter is called {kind}…");
+        names.try_for_each(|name| self.reaches(name, least))
+    }
+
     /// How often a fault met a page that another CPU was at work on.
     pub fn waits(&self) -> u64 {
         let waits = |name: &str| name.starts_with("fault.") && name.ends_with(".wait");
@@ -130,6 +144,16 @@ mod tests {
         assert!(of(10, 4, 5, 64 << 20).check_store(64 << 20).is_err());
         assert!(of(4, 10, 6, 64 << 20).check_store(64 << 20).is_err());
         assert!(of(10, 4, 6, 70 << 20).check_store(64 << 20).is_err());
+    }
+
+    #[test]
+    fn each_counter_of_a_kind_has_to_get_far_enough() {
+        let stats = Stats([("retry.split", 3), ("retry.detached", 0)].map(|(name, n)| (name.to_owned(), n)).into());
+        assert!(stats.reaches("retry.split", 3).is_ok());
+        assert!(stats.reaches("retry.split", 4).is_err());
+        let error = stats.each_reaches("retry.", 1).unwrap_err().to_string();
+        assert_eq!(error, "retry.detached is 0, not 1 or more");
+        assert!(stats.each_reaches("leaf.", 0).is_err());
     }
 
     #[test]

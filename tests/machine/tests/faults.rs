@@ -290,9 +290,7 @@ fn two_threads_on_the_same_pages_lose_no_store() {
     });
     let mut cpus = cpus.into_iter();
     let (mut first, second) = (cpus.next().unwrap(), cpus.next().unwrap());
-    first.stats.made.merge(&second.stats.made);
-    first.stats.unmapped.merge(&second.stats.unmapped);
-    first.stats.tables_made += second.stats.tables_made;
+    first.stats.merge(&second.stats);
     let mut second = second;
     second.frames.drain(&memory.pool);
     let seat = Seat::new(space, first);

@@ -14,7 +14,7 @@ pub fn put(call: &mut Call<'_>) -> Answer {
     let mut bytes = [0; CALL_BYTES];
     bytes[..8].copy_from_slice(&first.to_be_bytes());
     bytes[8..].copy_from_slice(&second.to_be_bytes());
-    call.machine.vty.write(call.host, &bytes[..length])?;
+    call.machine.vty.lock().write(call.host, &bytes[..length])?;
     Ok(Flow::Resume)
 }
 
@@ -22,7 +22,7 @@ pub fn put(call: &mut Call<'_>) -> Answer {
 pub fn get(call: &mut Call<'_>) -> Answer {
     check_terminal(call.arg(0))?;
     let mut bytes = [0; CALL_BYTES];
-    let length = call.machine.vty.read(call.host, &mut bytes);
+    let length = call.machine.vty.lock().read(call.host, &mut bytes);
     let whole = u128::from_be_bytes(bytes);
     call.vcpu.set_result(0, length as u64);
     call.vcpu.set_result(1, high_half(whole));

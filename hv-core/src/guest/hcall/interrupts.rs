@@ -29,14 +29,16 @@ pub fn xirr_x(call: &mut Call<'_>) -> Answer {
 /// Sets the processor's priority.
 pub fn cppr(call: &mut Call<'_>) -> Answer {
     let cppr = call.arg(0).low_byte();
-    call.machine.xics.set_cppr(call.vcpu.id, cppr)?;
+    let wakes = call.machine.xics.set_cppr(call.vcpu.id, cppr)?;
+    call.wake(wakes.mask());
     Ok(Flow::Resume)
 }
 
 /// Ends an interrupt.
 pub fn eoi(call: &mut Call<'_>) -> Answer {
     let xirr = Xirr::new(call.arg(0).low_word());
-    call.machine.xics.end(call.vcpu.id, xirr)?;
+    let wakes = call.machine.xics.end(call.vcpu.id, xirr)?;
+    call.wake(wakes.mask());
     Ok(Flow::Resume)
 }
 
@@ -44,7 +46,8 @@ pub fn eoi(call: &mut Call<'_>) -> Answer {
 pub fn ipi(call: &mut Call<'_>) -> Answer {
     let server = call.arg(0).word()?;
     let mfrr = call.arg(1).low_byte();
-    call.machine.xics.set_mfrr(server, mfrr)?;
+    let wakes = call.machine.xics.set_mfrr(server, mfrr)?;
+    call.wake(wakes.mask());
     Ok(Flow::Resume)
 }
 

@@ -25,7 +25,7 @@ pub struct Call<'a> {
     /// The caller.
     pub vcpu: &'a mut Vcpu,
     /// What the guest's processors share.
-    pub machine: &'a mut Machine,
+    pub machine: &'a Machine,
     /// The machine around the guest.
     pub host: &'a dyn Host,
     /// The guest's memory.
@@ -41,6 +41,11 @@ pub type Answer = Result<Flow, Rc>;
 pub type Handler = fn(&mut Call<'_>) -> Answer;
 
 impl Call<'_> {
+    /// Has processors look at what is there for them: bit n for processor n. The caller needs no word: it looks before it is entered again.
+    pub fn wake(&self, tokens: u64) {
+        self.machine.wake(tokens & !(1 << self.vcpu.id), self.vcpu.cpu, self.host);
+    }
+
     /// Argument `n`; 0 is r4.
     #[must_use]
     pub fn arg(&self, n: usize) -> Claim {

@@ -3,6 +3,8 @@
 use super::{Answer, Call};
 use crate::guest::inject::{Interrupt, deliver};
 use crate::guest::machine::Flow;
+use crate::guest::processors::Processor;
+use crate::guest::sched::State;
 use crate::papr::Rc;
 use crate::papr::hcall::{mode, proc_tbl};
 use ppc64_arch::radix::pate;
@@ -74,6 +76,7 @@ fn set_byte_order(call: &mut Call<'_>, flags: u64, value1: u64, value2: u64) -> 
         1 => call.vcpu.set_lpcr(LPCR::ILE::SET),
         _ => return Err(Rc::UNSUPPORTED_FLAG),
     }
+    share_modes(call);
     Ok(())
 }
 
@@ -90,7 +93,14 @@ fn set_vector_place(call: &mut Call<'_>, flags: u64, value1: u64, value2: u64) -
         _ => return Err(Rc::UNSUPPORTED_FLAG),
     };
     call.vcpu.set_lpcr(LPCR::AIL.val(ail));
+    share_modes(call);
     Ok(())
+}
+
+/// Both modes are the partition's: the other processors have them from their next entry on.
+fn share_modes(call: &Call<'_>) {
+    call.machine.set_modes(call.vcpu.hv.lpcr);
+    call.wake(u64::MAX >> (u64::BITS - call.machine.settings.cpus));
 }
 
 fn no_values(value1: u64, value2: u64) -> Result<(), Rc> {
@@ -131,35 +141,41 @@ fn process_table(call: &Call<'_>) -> Result<u64, Rc> {
     Ok(pate::process_scoped(table.start(), size))
 }
 
-/// Registers an area of the caller, or takes it back.
+/// Registers an area of a processor, or takes it back.
 pub fn register_vpa(call: &mut Call<'_>) -> Answer {
     let (function, cpu, at) = (call.arg(0).any(), call.arg(1), call.arg(2));
-    if cpu.any() != u64::from(call.vcpu.id) {
-        return Err(Rc::PARAMETER);
-    }
-    call.vcpu.vpa.call(call.memory, function, at)?;
+    let processor = call.machine.processor(cpu.any()).ok_or(Rc::PARAMETER)?;
+    processor.vpa.call(call.memory, function, at)?;
     Ok(Flow::Resume)
 }
 
 /// Gives up the processor, with interrupts on, until there is one.
 pub fn cede(call: &mut Call<'_>) -> Answer {
     call.vcpu.regs.msr |= Msr::EE.bits();
-    if core::mem::take(&mut call.vcpu.prodded) { Ok(Flow::Resume) } else { Ok(Flow::Idle) }
+    let prodded = call.machine.processor(u64::from(call.vcpu.id)).is_some_and(Processor::take_prod);
+    Ok(if prodded { Flow::Resume } else { Flow::Idle })
 }
 
-/// Gives the processor's time to another one. A hint: with each vCPU on a processor of its own there is nothing to give.
+/// Gives the processor's time to another one, or to any. A caller that waits for another one says at which dispatch count it saw that: if it has another one since, it
+/// runs, or has run, and there is nothing to give.
 pub fn confer(call: &mut Call<'_>) -> Answer {
     const ALL: u64 = u64::MAX;
-    let target = call.arg(0).any();
-    if target == ALL || call.machine.has_cpu(target) { Ok(Flow::Resume) } else { Err(Rc::PARAMETER) }
+    let (target, seen) = (call.arg(0).any(), call.arg(1).low_word());
+    if target == ALL {
+        let waited_for = call.machine.sched.has_queued(call.vcpu.cpu);
+        return Ok(if waited_for { Flow::Confer(None) } else { Flow::Resume });
+    }
+    let processor = call.machine.processor(target).ok_or(Rc::PARAMETER)?;
+    let unchanged = processor.vpa.yield_count().is_none_or(|count| count == seen);
+    let waits = call.machine.sched.state(usize::try_from(target).unwrap_or(usize::MAX)) == State::Queued;
+    Ok(if waits && unchanged { Flow::Confer(u32::try_from(target).ok()) } else { Flow::Resume })
 }
 
 /// Wakes a processor from H_CEDE, or makes its next one return at once.
 pub fn prod(call: &mut Call<'_>) -> Answer {
-    if call.arg(0).any() != u64::from(call.vcpu.id) {
-        return Err(Rc::PARAMETER);
-    }
-    call.vcpu.prodded = true;
+    let target = call.arg(0).any();
+    call.machine.processor(target).ok_or(Rc::PARAMETER)?.prod();
+    call.wake(1 << target);
     Ok(Flow::Resume)
 }
 
@@ -167,10 +183,19 @@ pub fn prod(call: &mut Call<'_>) -> Answer {
 pub fn signal_system_reset(call: &mut Call<'_>) -> Answer {
     const ALL: u64 = u64::MAX;
     const ALL_OTHERS: u64 = u64::MAX - 1;
-    match call.arg(0).any() {
-        ALL_OTHERS => {}
-        target if target == ALL || target == u64::from(call.vcpu.id) => deliver(call.vcpu, Interrupt::SystemReset),
-        _ => return Err(Rc::PARAMETER),
+    let (target, me) = (call.arg(0).any(), u64::from(call.vcpu.id));
+    if target < ALL_OTHERS && !call.machine.has_cpu(target) {
+        return Err(Rc::PARAMETER);
+    }
+    let meant = |id: u32| target == u64::from(id) || target >= ALL_OTHERS;
+    let others = call.machine.processors().filter(|(id, _)| meant(*id) && u64::from(*id) != me);
+    let told = others.fold(0, |told, (id, processor)| {
+        processor.reset();
+        told | 1 << id
+    });
+    call.wake(told);
+    if target == ALL || target == me {
+        deliver(call.vcpu, Interrupt::SystemReset);
     }
     Ok(Flow::Resume)
 }

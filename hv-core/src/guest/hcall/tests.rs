@@ -1,7 +1,9 @@
 use super::*;
 use crate::guest::host::Upkeep;
+use crate::guest::machine::Settings;
+use crate::guest::processors::Processor;
 use crate::guest::regs::Regs;
-use crate::guest::testing::{FakeHost, Ram, machine, set_call, vcpu};
+use crate::guest::testing::{FakeHost, Ram, machine, machine_with, set_call, settings, vcpu};
 use crate::guest::vty;
 use crate::papr::hcall::*;
 use ppc64_arch::spr::LPCR;
@@ -35,7 +37,7 @@ impl Guest {
         set_call(&mut self.vcpu, number, args);
         let flow = handle(&mut Call {
             vcpu: &mut self.vcpu,
-            machine: &mut self.machine,
+            machine: &self.machine,
             host: &self.host,
             memory: &self.ram,
             counters: &mut self.counters,
@@ -195,9 +197,15 @@ fn ceding_switches_interrupts_on_and_idles_unless_prodded() {
 #[test]
 fn time_can_be_conferred_to_processors_that_exist() {
     let mut guest = Guest::new();
-    assert_eq!(guest.flow(H_CONFER, &[0, 1]), (Rc::SUCCESS, Flow::Resume));
-    assert_eq!(guest.flow(H_CONFER, &[u64::MAX, 1]), (Rc::SUCCESS, Flow::Resume));
-    assert_eq!(guest.call(H_CONFER, &[1, 1]), Rc::PARAMETER);
+    guest.machine = machine_with(Settings { cpus: 2, ..settings() });
+    assert_eq!(guest.machine.sched.next(0, &|_| {}), Some(0));
+    assert_eq!(guest.flow(H_CONFER, &[0, 1]), (Rc::SUCCESS, Flow::Resume), "it has its time already");
+    assert_eq!(guest.flow(H_CONFER, &[u64::MAX, 1]), (Rc::SUCCESS, Flow::Resume), "nobody waits");
+    assert_eq!(guest.flow(H_CONFER, &[1, 1]), (Rc::SUCCESS, Flow::Resume), "it is stopped");
+    assert!(guest.machine.start(1, 0x1000, 0, 0, &guest.host));
+    assert_eq!(guest.flow(H_CONFER, &[u64::MAX, 1]), (Rc::SUCCESS, Flow::Confer(None)));
+    assert_eq!(guest.flow(H_CONFER, &[1, 1]), (Rc::SUCCESS, Flow::Confer(Some(1))));
+    assert_eq!(guest.call(H_CONFER, &[2, 1]), Rc::PARAMETER);
 }
 
 #[test]
@@ -394,4 +402,29 @@ fn upkeep_concerns_whole_pages_of_the_guests_own() {
     assert_eq!(guest.call(unmap, &[0x1000, RAM as u64]), Rc::PARAMETER);
     assert_eq!(guest.call(unmap, &[0x1000, !0xfff]), Rc::PARAMETER);
     assert!(guest.ram.upkeep.borrow().is_empty());
+}
+
+#[test]
+fn a_system_reset_is_said_to_all_that_are_meant() {
+    let mut guest = Guest::new();
+    guest.machine = machine_with(Settings { cpus: 3, ..settings() });
+    let told = |guest: &Guest| [0, 1, 2].map(|id| guest.machine.processor(id).is_some_and(Processor::take_reset));
+    assert_eq!(guest.call(H_SIGNAL_SYS_RESET, &[2]), Rc::SUCCESS);
+    assert_eq!(told(&guest), [false, false, true]);
+    assert_eq!(guest.call(H_SIGNAL_SYS_RESET, &[u64::MAX - 1]), Rc::SUCCESS);
+    assert_eq!(told(&guest), [false, true, true]);
+    assert_eq!(guest.call(H_SIGNAL_SYS_RESET, &[3]), Rc::PARAMETER);
+    assert_ne!(guest.vcpu.regs.nip, 0x100);
+    assert_eq!(guest.call(H_SIGNAL_SYS_RESET, &[u64::MAX]), Rc::SUCCESS);
+    assert_eq!((told(&guest), guest.vcpu.regs.nip), ([false, true, true], 0x100));
+}
+
+#[test]
+fn byte_order_is_the_partitions() {
+    let mut guest = Guest::new();
+    assert_eq!(guest.call(H_SET_MODE, &[0, 4, 0, 0]), Rc::SUCCESS);
+    assert_eq!(guest.machine.modes(), 0);
+    assert_eq!(guest.call(H_SET_MODE, &[3, 3, 0, 0]), Rc::SUCCESS);
+    assert_eq!(guest.call(H_SET_MODE, &[1, 4, 0, 0]), Rc::SUCCESS);
+    assert_eq!(guest.machine.modes(), guest.vcpu.hv.lpcr & crate::guest::machine::SHARED_MODES);
 }

@@ -1,7 +1,7 @@
 //! Services that end things, and small ones (LoPAR 7.3.7 to 7.3.11).
 
 use super::{Outcome, Request};
-use crate::guest::machine::{Flow, StopReason};
+use crate::guest::machine::Flow;
 use crate::papr::rtas::Status;
 
 /// power-off(mask, mask): what should wake the machine is of no use to a guest.
@@ -16,19 +16,32 @@ pub fn system_reboot(_: &mut Request<'_, '_>) -> Outcome {
     (Status::SUCCESS, Flow::Reboot)
 }
 
-/// stop-self(): the caller runs no more. Nothing can start it again, so a guest whose last processor does this is over.
-pub fn stop_self(request: &mut Request<'_, '_>) -> Outcome {
-    request.call.vcpu.stopped = true;
-    (Status::SUCCESS, Flow::Stop(StopReason::AllStopped))
+/// stop-self(): the caller runs no more until another processor starts it. A guest whose last processor does this is over.
+pub fn stop_self(_: &mut Request<'_, '_>) -> Outcome {
+    (Status::SUCCESS, Flow::StopSelf)
+}
+
+/// start-cpu(cpu, address, r3): a stopped processor begins at that guest real address.
+pub fn start_cpu(request: &mut Request<'_, '_>) -> Outcome {
+    let (id, at, argument) = (u64::from(request.word(0)), request.claim(1), u64::from(request.word(2)));
+    let call = &mut *request.call;
+    let (cpu, host, machine) = (call.vcpu.cpu, call.host, call.machine);
+    let status = match at.block(call.memory, 4, 4) {
+        Ok(first) if machine.start(id, first.start().raw(), argument, cpu, host) => Status::SUCCESS,
+        Ok(_) if machine.has_cpu(id) => Status::HARDWARE,
+        _ => Status::PARAMETER,
+    };
+    (status, Flow::Resume)
 }
 
 /// query-cpu-stopped-state(cpu) → 0 stopped, 2 running.
 pub fn query_cpu_stopped_state(request: &mut Request<'_, '_>) -> Outcome {
     const RUNNING: u32 = 2;
-    if !request.call.machine.has_cpu(u64::from(request.word(0))) {
+    let id = request.word(0);
+    if !request.call.machine.has_cpu(u64::from(id)) {
         return (Status::PARAMETER, Flow::Resume);
     }
-    let stopped = request.call.vcpu.stopped;
+    let stopped = request.call.machine.sched.is_stopped(id as usize);
     request.set(0, if stopped { 0 } else { RUNNING });
     (Status::SUCCESS, Flow::Resume)
 }
@@ -59,7 +72,7 @@ fn read_text(request: &Request<'_, '_>, into: &mut [u8]) -> usize {
 /// display-character(character).
 pub fn display_character(request: &mut Request<'_, '_>) -> Outcome {
     let byte = request.claim(0).low_byte();
-    match request.call.machine.vty.write(request.call.host, &[byte]) {
+    match request.call.machine.vty.lock().write(request.call.host, &[byte]) {
         Ok(()) => (Status::SUCCESS, Flow::Resume),
         Err(_) => (Status::BUSY, Flow::Resume),
     }

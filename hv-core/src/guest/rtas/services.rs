@@ -32,6 +32,7 @@ services! {
     "power-off" 2 => 1, lifecycle::power_off;
     "system-reboot" 0 => 1, lifecycle::system_reboot;
     "stop-self" 0 => 1, lifecycle::stop_self;
+    "start-cpu" 3 => 1, lifecycle::start_cpu;
     "query-cpu-stopped-state" 1 => 2, lifecycle::query_cpu_stopped_state;
     "ibm,os-term" 1 => 1, lifecycle::os_term;
     "display-character" 1 => 1, lifecycle::display_character;
@@ -68,7 +69,7 @@ mod tests {
         for (name, token) in tokens() {
             assert_eq!(find(token).map(|service| service.name), Some(name));
         }
-        for token in [0, FIRST_TOKEN - 1, FIRST_TOKEN + 17, u32::MAX] {
+        for token in [0, FIRST_TOKEN - 1, FIRST_TOKEN + 18, u32::MAX] {
             assert!(find(token).is_none());
         }
     }

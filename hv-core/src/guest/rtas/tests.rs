@@ -1,8 +1,8 @@
 use super::*;
 use crate::guest::hcall;
-use crate::guest::machine::{Machine, StopReason};
+use crate::guest::machine::{Machine, Settings};
 use crate::guest::stats::Counters;
-use crate::guest::testing::{FakeHost, Ram, machine, set_call, vcpu};
+use crate::guest::testing::{FakeHost, Ram, machine, machine_with, set_call, settings, vcpu};
 use crate::guest::vcpu::Vcpu;
 use crate::guest::xics::VTY_SOURCE;
 use crate::papr::hcall::H_RTAS;
@@ -28,7 +28,7 @@ impl Guest {
         set_call(&mut self.vcpu, H_RTAS, &[at]);
         let flow = hcall::handle(&mut Call {
             vcpu: &mut self.vcpu,
-            machine: &mut self.machine,
+            machine: &self.machine,
             host: &self.host,
             memory: &self.ram,
             counters: &mut Counters::default(),
@@ -60,7 +60,7 @@ fn services_that_end_things_say_how() {
     assert_eq!(ends("system-reboot", &[]), Flow::Reboot);
     assert_eq!(ends("ibm,os-term", &[0x100]), Flow::GuestPanic);
     assert_eq!(ends("ibm,os-term", &[u32::MAX]), Flow::GuestPanic, "its words are lost, its end is not");
-    assert_eq!(ends("stop-self", &[]), Flow::Stop(StopReason::AllStopped));
+    assert_eq!(ends("stop-self", &[]), Flow::StopSelf);
 }
 
 #[test]
@@ -176,4 +176,18 @@ proptest! {
         let (rc, _) = guest.enter(at);
         prop_assert!(rc == Rc::SUCCESS || rc == Rc::PARAMETER);
     }
+}
+
+#[test]
+fn a_stopped_processor_is_started_once_and_with_its_argument() {
+    let mut guest = Guest::new();
+    guest.machine = machine_with(Settings { cpus: 2, ..settings() });
+    assert_eq!(guest.call("query-cpu-stopped-state", &[1], 2).0, [0, 0]);
+    assert_eq!(guest.call("start-cpu", &[1, 0x100_0000, 7], 1).0, [Status::PARAMETER.word()], "no memory is there");
+    assert_eq!(guest.call("start-cpu", &[2, 0x3000, 7], 1).0, [Status::PARAMETER.word()]);
+    assert_eq!(guest.call("start-cpu", &[1, 0x3000, 7], 1).0, [0]);
+    assert_eq!(guest.call("start-cpu", &[1, 0x3000, 7], 1).0, [Status::HARDWARE.word()], "it runs");
+    assert_eq!(guest.call("query-cpu-stopped-state", &[1], 2).0, [0, 2]);
+    let started = guest.machine.processor(1).expect("there").vcpu.lock().clone();
+    assert_eq!((started.regs.nip, started.regs.gpr[3], started.regs.msr), (0x3000, 7, 0x8000_0000_0000_1000));
 }

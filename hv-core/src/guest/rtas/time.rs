@@ -10,7 +10,7 @@ pub fn get(request: &mut Request<'_, '_>) -> Outcome {
     let Some((seconds, nanoseconds)) = request.call.host.wall_clock() else {
         return (Status::HARDWARE, Flow::Resume);
     };
-    let guest_seconds = seconds.saturating_add_signed(request.call.machine.clock_offset);
+    let guest_seconds = seconds.saturating_add_signed(request.call.machine.clock_offset());
     let date = Date::from_unix(guest_seconds);
     let words = [date.year, date.month, date.day, date.hour, date.minute, date.second, nanoseconds];
     for (n, word) in words.into_iter().enumerate() {
@@ -29,6 +29,6 @@ pub fn set(request: &mut Request<'_, '_>) -> Outcome {
         return (Status::HARDWARE, Flow::Resume);
     };
     let offset = i128::from(wanted) - i128::from(host_seconds);
-    request.call.machine.clock_offset = i64::try_from(offset).unwrap_or(0);
+    request.call.machine.set_clock_offset(i64::try_from(offset).unwrap_or(0));
     (Status::SUCCESS, Flow::Resume)
 }

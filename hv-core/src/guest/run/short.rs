@@ -2,19 +2,20 @@
 //! the guest's own.
 //!
 //! It is for what is frequent and soon done. Whatever would have to look at the whole vCPU, or end its stay, is left to the run loop: an interrupt to be
-//! delivered, a sleep, a fault that is not simply resolved, the same fault once more (a guest that makes no progress is found out about there).
+//! delivered, a CPU that somebody else wants, a sleep, a fault that is not simply resolved, the same fault once more (a guest that makes no progress is found out about there).
 
-use super::super::hcall;
-use super::super::host::{FaultHandler, GuestMemory, Host, Next, Short};
-use super::super::machine::Flow;
-use super::super::vcpu::Vcpu;
-use super::{Begun, Desk};
+use super::desk::{Begun, Desk};
+use super::storm::Storm;
+use crate::guest::hcall;
+use crate::guest::host::{FaultHandler, GuestMemory, Host, Next, Short};
+use crate::guest::machine::Flow;
+use crate::guest::vcpu::Vcpu;
 use crate::mmu::{Access, Resolution, StorageFault};
 
 impl<H: Host, M: GuestMemory + FaultHandler> Short for Desk<'_, H, M> {
     #[inline]
     fn storage(&mut self, vcpu: &mut Vcpu, fault: &StorageFault) -> Next {
-        if self.storm.repeats(vcpu, fault) {
+        if Storm::repeats(vcpu, fault) {
             return Next::Whole;
         }
         let counter = if fault.access == Access::Fetch {
@@ -36,7 +37,7 @@ impl<H: Host, M: GuestMemory + FaultHandler> Short for Desk<'_, H, M> {
         }
         self.counters.hcalls += 1;
         match self.hypervisor_call(vcpu) {
-            Flow::Resume if self.machine.xics.is_pending(vcpu.id) => self.begin(Begun::Call(Flow::Resume)),
+            Flow::Resume if self.is_wanted(vcpu) => self.begin(Begun::Call(Flow::Resume)),
             Flow::Resume if core::mem::take(&mut vcpu.modes_changed) => Next::Reload,
             Flow::Resume => Next::Resume,
             other => self.begin(Begun::Call(other)),

@@ -1,11 +1,16 @@
+use super::stay::SHORT_SLICES;
 use super::*;
 use crate::guest::host::Next;
+use crate::guest::host::{Exit, MachineError};
 use crate::guest::testing::{FakeHost, Ram, Script, machine, set_call, vcpu};
+use crate::guest::xics::VTY_SOURCE;
 use crate::guest::xics::Xirr;
-use crate::mmu::{Awaited, Reflect, Ticket};
+use crate::mmu::{Access, Awaited, Reflect, Resolution, StorageFault, Ticket};
 use crate::papr::hcall::{H_CEDE, H_PUT_TERM_CHAR, H_SET_MODE, H_SET_SPRG0};
 use ppc64_arch::addr::{EffAddr, GuestReal};
 use ppc64_arch::mce::Severity;
+use ppc64_arch::spr::LPCR;
+use ppc64_arch::trap::{Msr, Srr1};
 
 /// What is left after a run.
 struct Done {
@@ -21,9 +26,12 @@ fn play(host: &FakeHost, ram: &Ram, script: Script<'_>) -> Done {
     play_on(host, ram, machine(), vcpu(), script)
 }
 
-fn play_on(host: &FakeHost, ram: &Ram, mut machine: Machine, mut vcpu: Vcpu, mut script: Script<'_>) -> Done {
+fn play_on(host: &FakeHost, ram: &Ram, machine: Machine, vcpu: Vcpu, mut script: Script<'_>) -> Done {
     let mut counters = Counters::default();
-    let ended = run(&mut script, host, ram, &mut machine, &mut vcpu, &mut counters);
+    *machine.processor(0).expect("there").vcpu.lock() = vcpu;
+    Runner::new(0, &mut script, host, ram, &machine, &mut counters).run();
+    let vcpu = machine.processor(0).expect("there").vcpu.lock().clone();
+    let ended = machine.ended().expect("it has ended");
     Done { ended, vcpu, machine, counters, sleeps: script.sleeps, resumed: script.resumed }
 }
 
@@ -33,9 +41,9 @@ fn fault(access: Access, at: u64) -> StorageFault {
 
 /// A machine whose terminal's interrupt reaches the processor.
 fn listening() -> Machine {
-    let mut machine = machine();
-    machine.xics.set_cppr(0, 0xff).expect("exists");
-    machine.xics.set_route(VTY_SOURCE, 0, 5).expect("exists");
+    let machine = machine();
+    let _ = machine.xics.set_cppr(0, 0xff).expect("exists");
+    let _ = machine.xics.set_route(VTY_SOURCE, 0, 5).expect("exists");
     machine
 }
 
@@ -78,7 +86,7 @@ fn typing_interrupts_a_guest_that_listens() {
         assert_eq!((vcpu.regs.nip, vcpu.hv.srr0), (0x500, 0x7000));
         Exit::Hdec
     });
-    let mut done = play_on(&host, &ram, listening(), on, script);
+    let done = play_on(&host, &ram, listening(), on, script);
     assert_eq!(done.counters.delivered, 1, "the second entry has interrupts off");
     assert_eq!(done.machine.xics.accept(0), Ok(Xirr::new(0xff00_0000 | VTY_SOURCE)));
 }
@@ -131,7 +139,7 @@ fn ceding_sleeps_until_the_decrementer() {
             Exit::Hcall
         })
         .then(|vcpu, _| {
-            assert!(host.now.get() >= 5000 && vcpu.interrupts_on() && !vcpu.ceded);
+            assert!(host.now.get() >= 5000 && vcpu.interrupts_on());
             assert_eq!(vcpu.regs.gpr[3], 0);
             // It is negative already: no sleep.
             set_call(vcpu, H_CEDE, &[]);
@@ -228,13 +236,15 @@ fn faults_are_resumed_reflected_or_fatal() {
 }
 
 #[test]
-fn a_fault_waits_for_another_cpu_but_not_for_ever() {
+fn a_fault_that_waits_for_another_cpu_is_put_aside_and_tried_again() {
     let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
     ram.always.set(Some(Resolution::Wait(Ticket { page: GuestReal::new(0), on: Awaited::Mutation })));
     let script = Script::new(&host).then(|_, _| Exit::Storage(fault(Access::Read, 0x1000)));
     let done = play(&host, &ram, script);
-    assert_eq!(done.ended, Ended::Stopped(StopReason::EntryFailed(0)));
-    assert_eq!(done.counters.waited, u64::from(WAITS));
+    assert_eq!(done.ended, Ended::Stopped(StopReason::EntryFailed(0)), "it was entered again");
+    assert_eq!((done.counters.put_aside, done.counters.dispatches), (1, 2));
+    assert_eq!(done.counters.waited, done.counters.asked_again + 1);
+    assert_eq!(done.sleeps, [1000 + FakeHost::HZ / LONG_WAIT], "nobody woke it");
 }
 
 /// Plays the same fault `times` times, after `change` each time.
@@ -372,9 +382,9 @@ fn an_interrupt_that_a_call_made_deliverable_is_delivered_at_once() {
     host.type_in(b"x");
     let mut on = vcpu();
     on.regs.msr |= Msr::EE.bits();
-    let mut machine = listening();
+    let machine = listening();
     // Masked at first; the guest opens up by a call.
-    machine.xics.set_cppr(0, 0).expect("exists");
+    let _ = machine.xics.set_cppr(0, 0).expect("exists");
     let script =
         Script::new(&host).with_short_way().then(calls(crate::papr::hcall::H_CPPR, &[0xff])).then(|vcpu, _| {
             assert_eq!(vcpu.regs.nip, 0x500);

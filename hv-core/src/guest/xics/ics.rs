@@ -1,6 +1,12 @@
-//! A source: where interrupts come from. Its whole state is one word's worth.
+//! A source: where interrupts come from. Its whole state is one word.
+//!
+//! ```text
+//!   63    32 31    19      18        17      16   15            8 7        0
+//!   | server | ---- | in service | signal | level | saved priority | priority |
+//! ```
 
 use super::icp::NONE;
+use super::word::Packed;
 
 /// How a device signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +28,31 @@ pub struct Source {
     signal: bool,
     /// Level: delivered, and not ended or rejected since.
     in_service: bool,
+}
+
+const LEVEL: u64 = 1 << 16;
+const SIGNAL: u64 = 1 << 17;
+const IN_SERVICE: u64 = 1 << 18;
+
+impl Packed for Source {
+    fn packed(self) -> u64 {
+        let flag = |is: bool, bit: u64| if is { bit } else { 0 };
+        let flags =
+            flag(self.trigger == Trigger::Level, LEVEL) | flag(self.signal, SIGNAL) | flag(self.in_service, IN_SERVICE);
+        u64::from(self.server) << 32 | flags | u64::from(self.saved_priority) << 8 | u64::from(self.priority)
+    }
+
+    fn unpacked(word: u64) -> Self {
+        let [priority, saved_priority, _, _, server @ ..] = word.to_le_bytes();
+        Self {
+            server: u32::from_le_bytes(server),
+            priority,
+            saved_priority,
+            trigger: if word & LEVEL == 0 { Trigger::Edge } else { Trigger::Level },
+            signal: word & SIGNAL != 0,
+            in_service: word & IN_SERVICE != 0,
+        }
+    }
 }
 
 impl Source {
@@ -58,7 +89,7 @@ impl Source {
         }
     }
 
-    /// A server took it.
+    /// It is with a server, or on its way there.
     #[must_use]
     pub fn delivered(self) -> Self {
         match self.trigger {
@@ -99,5 +130,26 @@ impl Source {
     #[must_use]
     pub fn unmasked(self) -> Self {
         Self { priority: self.saved_priority, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_holds_the_whole_state() {
+        for flags in 0..8 {
+            let source = Source {
+                server: 0x1234_5678,
+                priority: 5,
+                saved_priority: 6,
+                trigger: if flags & 1 == 0 { Trigger::Edge } else { Trigger::Level },
+                signal: flags & 2 != 0,
+                in_service: flags & 4 != 0,
+            };
+            assert_eq!(source.packed(), 0x1234_5678_0000_0605 | flags << 16);
+            assert_eq!(Source::unpacked(source.packed()), source);
+        }
     }
 }

@@ -52,7 +52,8 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
             return self.lost(Some(frame), answer);
         }
         let _no_cpu_reads_the_image_here = Owed::leaf(self.request.at.align_down(size), size).pay(self.space, self.cpu);
-        finish_transit(seen.place, Entry::Leaf(self.private_leaf(frame.into_entry(), made)));
+        let leaf = self.private_leaf(frame.into_entry(), made);
+        finish_transit(seen.place, Entry::Leaf(leaf), self.space.waiters());
         self.cpu.stats.unmapped.add(Made::Shared, size);
         self.cpu.stats.made.add(made, size);
         Attempt::Resumed(Outcome::Unshared)
@@ -103,12 +104,15 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
 
     /// Ends the transit that `page_in` began: with the page, or with the handle again if the store cannot give it.
     fn bring_back(&mut self, seen: Seen<'w>, handle: Handle, mut frame: Frame) -> Attempt {
+        // The store's, now and when it forgets the page.
+        self.cpu.stats.locks += 2;
         let Ok(made) = self.space.fetch(self.cpu, handle, &mut frame) else {
-            abort_transit(seen.place, State::Stored(handle));
+            abort_transit(seen.place, State::Stored(handle), self.space.waiters());
             self.space.put(self.cpu, frame);
             return Attempt::Broken;
         };
-        finish_transit(seen.place, Entry::Leaf(self.private_leaf(frame.into_entry(), made)));
+        let leaf = self.private_leaf(frame.into_entry(), made);
+        finish_transit(seen.place, Entry::Leaf(leaf), self.space.waiters());
         // Only now: had it failed, the store would have had the page still.
         self.space.forget(self.cpu, handle);
         self.cpu.stats.paged_in += 1;

@@ -36,6 +36,7 @@ use super::slot::{Found, SlotView};
 use super::space::Space;
 use super::stats::{Made, Outcome, Reason};
 use super::walk::{Place, Seen};
+use crate::delays::delay;
 use patience::resolve_patiently;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::entry::Recorded;
@@ -153,6 +154,7 @@ fn pinned<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, re
         Found::Busy => return Attempt::Again(Reason::SlotBusy),
     };
     cpu.hint = slot.index;
+    delay!(SlotSeen);
     let stores = request.access == Access::Write;
     if stores && slot.read_only() {
         return Attempt::ReadOnly;

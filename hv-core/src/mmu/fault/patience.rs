@@ -3,6 +3,7 @@
 //! Nothing here waits without a bound. What takes longer is the run loop's to wait for: another vCPU may have something to do.
 
 use super::{Attempt, Open, Request, Short, attempt};
+use crate::delays::bound;
 use crate::mmu::discipline::Discipline;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::reclaim::{Room, make_room};
@@ -50,15 +51,20 @@ pub(super) fn resolve_patiently<H: Hardware, D: Discipline>(
             Err(Open::Short(Short::Tables)) if prunings == PRUNINGS => break NO_MEMORY,
             Err(Open::Short(short)) => match make_room(space, cpu, short) {
                 Room::Made if short == Short::Tables => prunings += 1,
-                Room::Made if batches < BATCHES => batches += 1,
-                Room::Made | Room::Busy => {
+                Room::Made if batches < bound(BATCHES) => batches += 1,
+                // There is nobody to wait for: the guest tries again.
+                Room::Made => {
+                    cpu.stats.again(Reason::GaveWay);
+                    break (Outcome::NotSame, Resolution::Resume);
+                }
+                Room::Busy => {
                     end = Attempt::WaitForMutation;
                     continue;
                 }
                 Room::None => break NO_MEMORY,
             },
         }
-        end = if attempts <= SPECULATIVE_ATTEMPTS {
+        end = if attempts <= bound(SPECULATIVE_ATTEMPTS) {
             look_again(space, desk, cpu, request)
         } else {
             serialised(space, desk, cpu, request)
@@ -78,6 +84,7 @@ fn serialised<H: Hardware, D: Discipline>(
     cpu.stats.again(Reason::Serialised);
     for _ in 0..LOCK_TURNS {
         if let Some(_no_mutation) = space.try_lock() {
+            cpu.stats.locks += 1;
             return locked(space, desk, cpu, request);
         }
         relax();
@@ -102,7 +109,7 @@ fn locked<H: Hardware, D: Discipline>(
     cpu: &mut Cpu,
     request: Request,
 ) -> Attempt {
-    for _ in 0..SERIALISED_ATTEMPTS {
+    for _ in 0..bound(SERIALISED_ATTEMPTS) {
         match look_again(space, desk, cpu, request) {
             Attempt::Again(reason) => cpu.stats.again(reason),
             done => return done,

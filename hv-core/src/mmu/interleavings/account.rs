@@ -3,7 +3,7 @@
 use super::machine::{Machine, be_cpu};
 use super::world::{FREE_AT_FIRST, touch_all_free};
 use crate::mmu::audit::Audit;
-use crate::mmu::stats::{Pages, Stats};
+use crate::mmu::stats::Pages;
 use crate::mmu::{Cpu, Space};
 
 /// A CPU at the model's guest.
@@ -16,14 +16,6 @@ pub fn on_cpu<R, const B: bool>(space: Guest<B>, cpu: Cpu, work: impl Fn(&Seat<B
     let seat = Seat::new(space, cpu);
     let result = work(&seat);
     (seat.leave(), result)
-}
-
-/// Sums up what two CPUs counted.
-pub fn add(sum: &mut Stats, more: &Stats) {
-    sum.made.merge(&more.made);
-    sum.unmapped.merge(&more.unmapped);
-    sum.tables_made += more.tables_made;
-    sum.tables_freed += more.tables_freed;
 }
 
 /// Made − unmapped = live, for pages and tables; and no flush is owed where flushes reach every CPU.

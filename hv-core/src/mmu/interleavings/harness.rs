@@ -1,6 +1,6 @@
 //! Runs two or three CPUs against each other in every order, and draws up the account afterwards.
 
-use super::account::{Seat, add, check_books, on_cpu, tear_down};
+use super::account::{Seat, check_books, on_cpu, tear_down};
 use super::world::{Setup, World};
 use crate::mmu::Cpu;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl<Before, First, Second, Check> Run<Before, First, Second, Check> {
         let mut cpus = Vec::new();
         let others = others.map(|other| {
             let (other, outcome) = other.join().expect("no panic");
-            add(&mut cpu.stats, &other.stats);
+            cpu.stats.merge(&other.stats);
             cpus.push(other);
             outcome
         });

@@ -4,7 +4,7 @@
 //! The machine is as small as it can be: tables of two entries, two levels, a huge leaf is two pages, and host memory is a handful of frames that are
 //! watched, so that a frame that is freed too early shows itself as a data race. Each CPU keeps what it has translated until a flush takes it away, so that a flush that is
 //! missing shows itself as well. Run with
-//! `RUSTFLAGS="--cfg loom" cargo test -p hv-core --no-default-features --features mmu --release interleavings`; with `-- --nocapture` each test prints how many orders it
+//! `RUSTFLAGS="--cfg loom" cargo test -p hv-core --no-default-features --features guest --release interleavings`; with `-- --nocapture` each test prints how many orders it
 //! went through.
 //!
 //! ```text
@@ -27,6 +27,7 @@
 //! | `trios` | three CPUs: two accesses and a mutation | the same, where a third one is in between |
 //! | `turns` | mutations and mutations | the lock |
 //! | `storm` | all of it, many steps, random orders (`--cfg shuttle`) | what loads see, the log, books, frames |
+//! | `waits` | faults that sleep and whoever ends what they wait for | the token before the second try, what is settled before the look at the tokens |
 //! | `residency` | CPUs that enter the guest and flushes that do not reach them | the version, inside and out |
 //! | `places` | CPUs that come to a partition and flushes that stay on one | the place before the walk, the entry before the place |
 
@@ -61,4 +62,6 @@ mod storm;
 mod trios;
 #[cfg(loom)]
 mod turns;
+#[cfg(loom)]
+mod waits;
 mod world;

@@ -120,10 +120,57 @@ fn whoever_enters_flushes_or_is_waited_for() {
         };
         let (residency, frame, entry) = &*world;
         entry.store(1, Ordering::Relaxed);
-        residency.evict(0, |cpu| assert_eq!(cpu, 1));
+        residency.evict(0, |cpu| assert_eq!(cpu, 1), |_| {});
         // The frame is the next owner's.
         frame.with_mut(|_| ());
         inside.join().expect("no panic");
+    });
+}
+
+/// The same for a CPU that nobody knows of yet.
+#[test]
+fn whoever_enters_for_the_first_time_is_known_or_sees_the_entries_as_they_are() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let world = Arc::new((Residency::new(), loom::cell::UnsafeCell::new(()), AtomicU64::new(0)));
+        let inside = {
+            let world = world.clone();
+            loom::thread::spawn(move || {
+                let (residency, frame, entry) = &*world;
+                assert!(residency.enter(1), "the first entry flushes");
+                if entry.load(Ordering::Relaxed) == 0 {
+                    frame.with(|_| ());
+                }
+                residency.leave(1);
+            })
+        };
+        let (residency, frame, entry) = &*world;
+        entry.store(1, Ordering::Relaxed);
+        residency.evict(0, |cpu| assert_eq!(cpu, 1), |_| {});
+        frame.with_mut(|_| ());
+        inside.join().expect("no panic");
+    });
+}
+
+/// Neither has been inside before. Each waits for the other to leave, and none for the other to have waited.
+#[test]
+fn two_cpus_that_enter_for_the_first_time_and_flush_do_not_wait_for_each_other() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let residency = Arc::new(Residency::new());
+        let visit = |residency: &Residency, me: usize| {
+            assert!(residency.enter(me), "the first entry flushes");
+            residency.leave(me);
+            residency.evict(me, |other| assert_eq!(other, 1 - me), |_| {});
+        };
+        let other = {
+            let residency = residency.clone();
+            loom::thread::spawn(move || visit(&residency, 1))
+        };
+        visit(&residency, 0);
+        other.join().expect("no panic");
     });
 }
 
@@ -143,7 +190,7 @@ fn a_cpu_that_stays_inside_is_kicked_out() {
                 world.0.leave(1);
             })
         };
-        world.0.evict(0, |_| world.1.store(1, Ordering::Relaxed));
+        world.0.evict(0, |_| world.1.store(1, Ordering::Relaxed), |_| {});
         inside.join().expect("no panic");
     });
 }

@@ -10,10 +10,10 @@
 //!   load                  ├──┤
 //! ```
 //!
-//! Run with `RUSTFLAGS="--cfg shuttle" cargo test -p hv-core --no-default-features --features mmu --release interleavings`. Orders follow from a seed, which
+//! Run with `RUSTFLAGS="--cfg shuttle" cargo test -p hv-core --no-default-features --features guest --release interleavings`. Orders follow from a seed, which
 //! `SHUTTLE_RANDOM_SEED` replaces.
 
-use super::account::{Seat, add, check_books, on_cpu, tear_down};
+use super::account::{Seat, check_books, on_cpu, tear_down};
 use super::guest::{Outcome, contents, fetch, load, read, store, write};
 use super::machine::{IMAGE, PAGE};
 use super::world::{HUGE, IMAGE_PAGE, SMALL, Setup, World, ZERO_PAGE};
@@ -217,7 +217,7 @@ fn one_run(setup: Setup) {
     let others = others.collect::<Vec<_>>();
     let (mut first, ()) = on_cpu(space, cpu(0), |seat| storm(seat, &history));
     let others = others.into_iter().map(|other| other.join().expect("no panic")).collect::<Vec<_>>();
-    others.iter().for_each(|other| add(&mut first.stats, &other.stats));
+    others.iter().for_each(|other| first.stats.merge(&other.stats));
     let seat = Seat::new(space, first);
     check_books(&seat);
     if let Some(migration) = OPEN.with(|open| open.borrow_mut().take()) {

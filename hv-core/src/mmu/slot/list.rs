@@ -8,6 +8,7 @@
 //! Edits: only with the space's mutation lock, only between `Slots::close` + grace and `Slots::open`.
 
 use super::{IMAGE, READ_ONLY, SlotError, SlotSpec, SlotView, Source};
+use crate::delays::delay;
 use crate::sync::{AtomicU64, Ordering};
 use ppc64_arch::addr::{GuestReal, HostReal};
 
@@ -94,11 +95,14 @@ impl Slot {
     fn close(&self) {
         // Relaxed: the fence at the head of a grace period orders it before the pins are read.
         self.sequence.store(self.sequence.load(Ordering::Relaxed) | 1, Ordering::Relaxed);
+        delay!(Closed);
     }
 
     fn open(&self) {
+        delay!(BeforeOpen);
         // Release: whoever sees the even value (Acquire in `find`) sees the edits.
         self.sequence.store((self.sequence.load(Ordering::Relaxed) | 1) + 1, Ordering::Release);
+        delay!(Opened);
     }
 
     fn copy_from(&self, other: &Self) {
@@ -184,12 +188,15 @@ impl Slots {
     pub(in crate::mmu) fn close(&self) {
         // Relaxed: the fence at the head of `Pins::grace` orders it before the pins are read.
         self.sequence.store(self.sequence.load(Ordering::Relaxed) | 1, Ordering::Relaxed);
+        delay!(Closed);
     }
 
     /// Lets faults in again.
     pub(in crate::mmu) fn open(&self) {
+        delay!(BeforeOpen);
         // Release: whoever sees the even value (Acquire in `find`) sees the edits.
         self.sequence.store((self.sequence.load(Ordering::Relaxed) | 1) + 1, Ordering::Release);
+        delay!(Opened);
     }
 
     /// From now on every fault in a slot that touches `from..to` finds it busy. The grace period has to follow before an edit.

@@ -12,7 +12,7 @@ use crate::mmu::stats::Made;
 use crate::mmu::store::{Compressed, Frames, Handle, Page, PageStore, StoreError};
 use ppc64_arch::addr::LeafSize;
 
-impl<H: Hardware, D: Discipline> Space<'_, H, D> {
+impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
     /// What it is charged for.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
@@ -109,7 +109,7 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
         debug_assert!(forgotten.is_ok(), "a handle was forgotten twice");
     }
 
-    fn overdraft<'c>(&'c self, cpu: &'c mut Cpu) -> Overdraft<'c, 'c, H, D> {
+    fn overdraft<'c>(&'c self, cpu: &'c mut Cpu) -> Overdraft<'c, 'm, H, D> {
         Overdraft { space: self, purse: &mut cpu.purse, cache: &mut cpu.frames }
     }
 }

@@ -25,6 +25,7 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
         let mut directory = self.take(cpu, size).ok_or(LogError::OutOfMemory)?;
         directory.zero(&self.memory.hardware);
         self.close_slot(&slot);
+        cpu.stats.toggled += 1;
         self.slots.set_log(slot.index, Some(directory.into_entry()));
         self.slots.open_range(slot.base, slot.end);
         // From here on every fault marks what it lets be stored to.
@@ -40,6 +41,7 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
         let _turn = self.begin();
         let slot = self.logged(base)?;
         self.close_slot(&slot);
+        cpu.stats.toggled += 1;
         self.slots.set_log(slot.index, None);
         self.slots.open_range(slot.base, slot.end);
         self.dissolve_log(cpu, &slot);

@@ -25,9 +25,11 @@ use super::residency::Residency;
 use super::seat::Cpu;
 use super::slot::{Granule, Slots};
 use super::store::Compressed;
+use super::waiters::{Settles, Waiters, Wake};
 use super::walk::{Seen, walk, walk_here};
-use crate::sync::Lock;
-use core::ops::DerefMut;
+use crate::delays::delay;
+use crate::sync::{Lock, LockGuard};
+use core::ops::{Deref, DerefMut};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::{Level, geometry, pate};
 
@@ -72,6 +74,7 @@ pub struct Space<'m, H, D = Pins> {
     store: Option<Compressed>,
     /// Held by whoever mutates or reclaims.
     mutation: Lock<Mutation>,
+    waiters: Waiters<'m>,
 }
 
 /// What mutations keep between them.
@@ -81,6 +84,26 @@ pub(super) struct Mutation {
     pub generation: u32,
     /// Where reclaim goes on.
     pub hand: Hand,
+}
+
+/// While this lives no other mutation runs. When it goes those who waited for that are woken: the lock is given back first.
+pub(super) struct Turn<'a, 'm> {
+    lock: LockGuard<'a, Mutation>,
+    _then: Settles<'a, 'm>,
+}
+
+impl Deref for Turn<'_, '_> {
+    type Target = Mutation;
+
+    fn deref(&self) -> &Mutation {
+        &self.lock
+    }
+}
+
+impl DerefMut for Turn<'_, '_> {
+    fn deref_mut(&mut self) -> &mut Mutation {
+        &mut self.lock
+    }
 }
 
 /// What a space is like, given at its beginning.
@@ -194,8 +217,9 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
         let tables = Tables::new(if budget.is_some() { pages / 4 } else { u64::MAX });
         let store = budget.map(|_| Compressed::new());
         let (slots, pins, mutation) = (Slots::new(), D::default(), Lock::new(Mutation::default()));
-        let residency = Residency::new();
-        let space = Self { memory, lpid, top, root, granule, slots, pins, residency, ledger, tables, store, mutation };
+        let (residency, waiters) = (Residency::new(), Waiters::default());
+        let space =
+            Self { memory, lpid, top, root, granule, slots, pins, residency, ledger, tables, store, mutation, waiters };
         space.set_process_table(0);
         Ok(space)
     }
@@ -233,11 +257,27 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
 
     /// Flushes on every CPU.
     pub(super) fn flush(&self, cpu: &mut Cpu, what: &[Flush]) {
+        delay!(BeforeFlush);
         cpu.stats.flushes += what.len() as u64;
         what.iter().for_each(|flush| self.memory.hardware.flush(*flush));
         if !self.memory.hardware.broadcasts() {
-            self.residency.evict(cpu.id(), |other| self.memory.hardware.kick(other));
+            self.residency.evict(
+                cpu.id(),
+                |other| self.memory.hardware.kick(other),
+                |other| self.memory.hardware.stuck(other),
+            );
         }
+    }
+
+    /// Whom to tell when a fault need not wait any more ([`Resolution::Wait`](super::Resolution::Wait)). Only the first call counts; nobody waits before it
+    /// ([`Seat::wait`](super::Seat::wait)).
+    pub fn set_waker(&self, waker: &'m dyn Wake) {
+        self.waiters.set_waker(waker);
+    }
+
+    /// Those who wait.
+    pub(super) const fn waiters(&self) -> &Waiters<'m> {
+        &self.waiters
     }
 
     /// Which CPUs are inside the guest.
@@ -246,20 +286,21 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
     }
 
     /// Begins a mutation: the lock, and a new generation for what it empties.
-    fn begin(&self) -> impl DerefMut<Target = Mutation> + '_ {
-        let mut turn = self.mutation.lock();
+    fn begin(&self) -> Turn<'_, 'm> {
+        let mut turn = self.lock();
+        delay!(Locked);
         turn.generation = turn.generation.wrapping_add(1) & 0xf_ffff;
         turn
     }
 
     /// Keeps mutations out for as long as the guard lives.
-    pub(super) fn lock(&self) -> impl DerefMut<Target = Mutation> + '_ {
-        self.mutation.lock()
+    pub(super) fn lock(&self) -> Turn<'_, 'm> {
+        Turn { lock: self.mutation.lock(), _then: Settles(&self.waiters) }
     }
 
     /// The same, if nobody else is at it.
-    pub(super) fn try_lock(&self) -> Option<impl DerefMut<Target = Mutation> + '_> {
-        self.mutation.try_lock()
+    pub(super) fn try_lock(&self) -> Option<Turn<'_, 'm>> {
+        Some(Turn { lock: self.mutation.try_lock()?, _then: Settles(&self.waiters) })
     }
 
     /// The slots.

@@ -158,6 +158,15 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
         Some(GuestReal::new(slot.base))
     }
 
+    /// Where the largest slot begins and ends.
+    #[must_use]
+    pub fn largest_slot(&self) -> Option<(GuestReal, GuestReal)> {
+        let _turn = self.lock();
+        let slots = (0..self.slots.len()).filter_map(|index| self.slots.nth(index));
+        let largest = slots.max_by_key(|slot| slot.end - slot.base)?;
+        Some((GuestReal::new(largest.base), GuestReal::new(largest.end)))
+    }
+
     /// Closes a slot, and waits for the faults that saw it open.
     #[inline(never)]
     pub(super) fn close_slot(&self, slot: &SlotView) {

@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::boot::fdt::Machine;
-use crate::powernv::cpus::{self, All, CpuError, Started};
+use crate::cpus::{self, All, CpuError, Started};
 use crate::powernv::opal;
 use ppc64_arch::spr::{hypervisor, live};
 use tock_registers::interfaces::Readable;

@@ -14,7 +14,7 @@
 
 use super::Hardware;
 use crate::boot::refusal::Refusal;
-use crate::guest;
+use crate::crew;
 use crate::powernv::world::Bare;
 use alloc::boxed::Box;
 use core::fmt;
@@ -137,7 +137,7 @@ pub fn space(memory: &Memory<Hardware>) -> Result<Box<Space<'_, Hardware>>, Refu
 /// [`Refusal`]: there was no frame for them.
 #[inline(never)]
 pub fn seat<'a, 'm>(space: &'a Space<'m, Hardware>) -> Result<Box<Seat<'a, 'm, Hardware>>, Refusal> {
-    let seat = Box::new(Seat::new(space, guest::cpu(0, true)?));
+    let seat = Box::new(Seat::new(space, crew::cpu(0, true)?));
     program(&seat, HANDLER, &[word::MFDAR, word::MFDSISR, word::SC1])?;
     program(&seat, LOAD, &[word::LD, word::SC1])?;
     program(&seat, STORE, &[word::STD, word::SC1])?;

@@ -7,7 +7,7 @@
 
 use super::Report;
 use crate::boot::fdt::Machine;
-use crate::powernv::cpus::{All, CpuError, Started, until};
+use crate::cpus::{All, CpuError, Started, until};
 use core::sync::atomic::{AtomicU64, Ordering};
 use hv_core::guest::cmdline::Inject;
 use ppc64_arch::cpu;

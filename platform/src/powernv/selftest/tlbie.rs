@@ -3,7 +3,7 @@
 use super::guest::{self, LOOP, LPID, THERE};
 use super::{Hardware, Report};
 use crate::boot::fdt::Machine;
-use crate::powernv::cpus::{All, CpuError, Started, until};
+use crate::cpus::{All, CpuError, Started, until};
 use crate::powernv::world::Bare;
 use core::sync::atomic::{AtomicU64, Ordering};
 use hv_core::guest::host::{Next, Short};
@@ -120,7 +120,7 @@ extern "C" fn read_on(_: u64) -> u64 {
     let bits = crate::decrementer::low_word(TABLE.decrementer_bits.load(Ordering::Relaxed));
     let pvr = Pvr::new(crate::decrementer::low_word(TABLE.pvr.load(Ordering::Relaxed)));
     let Some(design) = pvr.cpu() else { return OTHER };
-    let mut world = Bare::further(design, bits);
+    let mut world = Bare::new(design, bits);
     let mut vcpu = guest::processor(LOOP, PAGE, false);
     debug_assert!(vcpu.hv.lpid == LPID, "both CPUs are at one partition");
     let deadline = cpu::timebase().saturating_add(TABLE.ticks.load(Ordering::Relaxed));

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Suite {
-    /// The fault path under loom: every order of what a few CPUs do at once.
+    /// The fault path, and what a guest's processors share, under loom: every order of what a few CPUs do at once.
     Loom,
-    /// The same under shuttle: long runs in random orders.
+    /// The fault path under shuttle: long runs in random orders.
     Shuttle,
     /// The memory core on the fake machine.
     Machine,
@@ -44,7 +44,7 @@ impl Suite {
     const fn package(self) -> &'static [&'static str] {
         match self {
             Self::Loom | Self::Shuttle => {
-                &["--release", "-p", "hv-core", "--lib", "--no-default-features", "--features", "mmu"]
+                &["--release", "-p", "hv-core", "--lib", "--no-default-features", "--features", "guest"]
             }
             Self::Machine => &["-p", "machine"],
             Self::Model => &["-p", "model"],

@@ -2,7 +2,8 @@
 //!
 //! The hypervisor below is judged from here, because only user space sees the sum of its work: that every page holds
 //! what was written to it (`pattern`), also when there are more of them than it has memory for (`overcommit`), that floating-point and vector registers survive the exits that happen between
-//! two instructions (`fp`), and that a second inside lasts a second outside (`tick`).
+//! two instructions (`fp`), and that a second inside lasts a second outside (`tick`); that processes which move between processors, share and
+//! copy memory find what they wrote (`stress`), and that a processor which was switched off and on again gets its interrupts (`hotplug`).
 //!
 //! There is no libc: the program is put alone into an initramfs, and its register checks must not share the vector
 //! registers with a library that uses them. Each command prints whole lines with one `write` each, so that a reader on
@@ -12,13 +13,16 @@
 
 mod args;
 mod compressible;
+mod cpus;
 mod fp;
+mod hotplug;
 mod meminfo;
 mod out;
 mod overcommit;
 mod pattern;
 mod region;
 mod start;
+mod stress;
 mod sys;
 mod tick;
 
@@ -45,6 +49,8 @@ fn run(args: &Args) -> Outcome {
         }
         (Some(b"fp"), Some(seconds)) => args::number(seconds).map_or_else(usage, fp::run),
         (Some(b"tick"), Some(seconds)) => args::number(seconds).map_or_else(usage, tick::run),
+        (Some(b"stress"), Some(_)) => stress::asked(args).map_or_else(usage, |asked| stress::run(&asked)),
+        (Some(b"hotplug"), Some(times)) => args::number(times).map_or_else(usage, hotplug::run),
         _ => usage(),
     }
 }
@@ -55,6 +61,8 @@ fn usage() -> Outcome {
     say!("       linux-probe overcommit BYTES|SIZE[KMG]|PERCENT% PASSES");
     say!("       linux-probe fp SECONDS");
     say!("       linux-probe tick SECONDS");
+    say!("       linux-probe stress SECONDS WORKERS [SIZE[KMG]]");
+    say!("       linux-probe hotplug TIMES");
     Outcome::Usage
 }
 

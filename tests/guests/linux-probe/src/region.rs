@@ -51,7 +51,7 @@ impl Region {
     /// Maps the amount that `text` names, if the kernel can spare it together with the tables that map it.
     pub fn map(text: &[u8]) -> Result<Self, Failure> {
         let bytes = wanted(args::amount(text).ok_or(Failure::Usage)?)?;
-        let start = sys::map(bytes).map_err(Failure::Map)?;
+        let start = sys::memory::map(bytes).map_err(Failure::Map)?;
         Ok(Self { start, bytes })
     }
 
@@ -85,7 +85,7 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         // SAFETY: 1. It is the range that `map` made, and no reference was made to it.
-        let _ = unsafe { sys::unmap(self.start, self.bytes) };
+        let _ = unsafe { sys::memory::unmap(self.start, self.bytes) };
     }
 }
 

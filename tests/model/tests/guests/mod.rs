@@ -2,13 +2,16 @@
 
 use hv_core::mmu::audit::Audit;
 use hv_core::mmu::stats::Pages;
-use hv_core::mmu::{Access, AccessError, Config, Cpu, Reflect, Resolution, Seat, SlotSpec, Source, Space};
+#[cfg(feature = "delays")]
+use hv_core::mmu::stats::Stats;
+use hv_core::mmu::{Access, AccessError, Config, Cpu, Reflect, Resolution, Seat, SlotSpec, Source, Space, Wake};
 use hv_core::sync::Ordering;
 use machine::{ARENA_BASE, Fault, Machine, Owned, Recording, on_cpu};
 use ppc64_arch::addr::{GuestReal, HostReal};
 use ppc64_arch::radix::geometry;
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 pub const MIB: u64 = 1 << 20;
 pub const PAGE: u64 = 0x1000;
@@ -24,9 +27,39 @@ const PATIENCE: u32 = 10_000_000;
 /// Accesses of the hypervisor's that gave up, before the test is ended.
 const TRIES: u32 = 1000;
 
+/// Pages of an image that one load maps.
+#[cfg(feature = "delays")]
+const AROUND: usize = 16;
+/// How long a CPU sleeps that nobody wakes, before the test is ended.
+const NEVER: Duration = Duration::from_secs(60);
+
+/// Where CPUs sleep while a fault of theirs has to wait: a bit for each that was woken.
+#[derive(Debug, Default)]
+struct Bells {
+    rung: Mutex<u64>,
+    any: Condvar,
+}
+
+impl Wake for Bells {
+    fn wake(&self, tokens: u64) {
+        *self.rung.lock().unwrap() |= tokens;
+        self.any.notify_all();
+    }
+}
+
+impl Bells {
+    fn sleep(&self, cpu: usize) {
+        let (rung, bit) = (self.rung.lock().unwrap(), 1 << cpu);
+        let (mut rung, _) = self.any.wait_timeout_while(rung, NEVER, |rung| *rung & bit == 0).unwrap();
+        assert!(*rung & bit != 0, "nobody wakes CPU {cpu}");
+        *rung &= !bit;
+    }
+}
+
 /// The machine and the space are given up, not given back: what is behind them lives as long as the test.
 pub struct Guests<const BROADCAST: bool> {
     space: Space<'static, Machine<BROADCAST>>,
+    bells: &'static Bells,
     own: Mutex<Option<Cpu>>,
     /// By CPU: what every page of its has been counted up to, and the CPU itself, once it is done.
     done: Mutex<Vec<(usize, Vec<u64>, Cpu)>>,
@@ -52,7 +85,9 @@ impl<const BROADCAST: bool> Guests<BROADCAST> {
             // SAFETY: 1. Nobody writes to the image.
             unsafe { space.add_slot(&spec) }.unwrap();
         }
-        Self { space, own: Mutex::new(Cpu::new(GUESTS)), done: Mutex::default(), given }
+        let bells: &Bells = Box::leak(Box::default());
+        space.set_waker(bells);
+        Self { space, bells, own: Mutex::new(Cpu::new(GUESTS)), done: Mutex::default(), given }
     }
 
     pub fn slots(&self) -> [GuestReal; 2] {
@@ -72,7 +107,7 @@ impl<const BROADCAST: bool> Guests<BROADCAST> {
     }
 
     /// Sits the hypervisor's CPU down for `work`.
-    fn seated<T>(&self, work: impl FnOnce(&Seat<'_, 'static, Machine<BROADCAST>>) -> T) -> T {
+    pub fn seated<T>(&self, work: impl FnOnce(&Seat<'_, 'static, Machine<BROADCAST>>) -> T) -> T {
         let mut own = self.own.lock().unwrap();
         let seat = Seat::new(&self.space, own.take().unwrap());
         let done = work(&seat);
@@ -109,13 +144,82 @@ impl<const BROADCAST: bool> Guests<BROADCAST> {
             let step = if random.below(2) == 0 { random.below(4) } else { random.below(pages.len() as u64) };
             index = (index + step as usize) % pages.len();
             let at = word(pages[index], id);
-            let seen = reach(&seat, |machine| machine.load_u64(id, LPID, at)).unwrap();
+            let seen = self.reach(&seat, id, |machine| machine.load_u64(id, LPID, at)).unwrap();
             assert_eq!(seen, counts[index], "CPU {id} at {at}");
-            if reach(&seat, |machine| machine.store_u64(id, LPID, at, seen + 1)).is_some() {
+            if self.reach(&seat, id, |machine| machine.store_u64(id, LPID, at, seen + 1)).is_some() {
                 counts[index] += 1;
             }
         }
         self.done.lock().unwrap().push((id, counts, seat.leave()));
+    }
+
+    /// CPU `id` touches a page of the image in each group that a load maps, each at the same moment as the other CPU.
+    #[cfg(feature = "delays")]
+    pub fn touch(&self, id: usize, access: Access, image: GuestReal, together: &std::sync::atomic::AtomicU64) {
+        on_cpu(id);
+        let seat = Seat::new(&self.space, Cpu::new(id).unwrap());
+        let mut counts: Vec<u64> = self.pages().map(|page| first(word(page, id))).collect();
+        let pages: Vec<_> = self.pages().collect();
+        let touched = pages.into_iter().zip(&mut counts).filter(|(page, _)| *page >= image).step_by(AROUND);
+        for (index, (page, count)) in (1..).zip(touched) {
+            let at = word(page, id);
+            together.fetch_add(1, Ordering::Relaxed);
+            while together.load(Ordering::Relaxed) < index * GUESTS as u64 {
+                thread::yield_now();
+            }
+            if access == Access::Read {
+                assert_eq!(self.reach(&seat, id, |machine| machine.load_u64(id, LPID, at)), Some(*count));
+            } else if self.reach(&seat, id, |machine| machine.store_u64(id, LPID, at, *count + 1)).is_some() {
+                *count += 1;
+            }
+        }
+        self.done.lock().unwrap().push((id, counts, seat.leave()));
+    }
+
+    /// The guest accesses, and sleeps while its fault has to wait; `None` if the slot is read-only just now.
+    fn reach<T>(
+        &self,
+        seat: &Seat<'_, '_, Machine<BROADCAST>>,
+        id: usize,
+        work: impl Fn(&Machine<BROADCAST>) -> Result<T, Fault>,
+    ) -> Option<T> {
+        for _ in 0..PATIENCE {
+            seat.enter();
+            let done = work(&seat.space().memory().hardware);
+            seat.leave_guest();
+            let fault = match done {
+                Ok(done) => return Some(done),
+                Err(fault) => fault,
+            };
+            match self.resolve(seat, id, fault) {
+                Resolution::Resume | Resolution::Wait(_) => {}
+                Resolution::Reflect(Reflect::ReadOnly) if fault.access == Access::Write => return None,
+                ended => panic!("{fault:?} ends in {ended:?}"),
+            }
+        }
+        panic!("an access does not get anywhere");
+    }
+
+    fn resolve(&self, seat: &Seat<'_, '_, Machine<BROADCAST>>, id: usize, fault: Fault) -> Resolution {
+        let first = seat.fault(&fault.into());
+        if !matches!(first, Resolution::Wait(_)) {
+            return first;
+        }
+        seat.wait(id as u32);
+        let second = seat.fault(&fault.into());
+        match second {
+            Resolution::Wait(_) => self.bells.sleep(id),
+            _ => seat.unwait(id as u32),
+        }
+        second
+    }
+
+    /// What all CPUs counted that are done, and the hypervisor's.
+    #[cfg(feature = "delays")]
+    pub fn counted(&self) -> Stats {
+        let mut sum = self.seated(|seat| seat.counted());
+        self.done.lock().unwrap().iter().for_each(|(_, _, cpu)| sum.merge(&cpu.stats));
+        sum
     }
 
     /// Every count is what its CPU knows; the books balance; everything is given back.
@@ -160,29 +264,6 @@ fn first(at: GuestReal) -> u64 {
 /// The doubleword of CPU `id` in a page.
 fn word(page: GuestReal, id: usize) -> GuestReal {
     page.checked_add(8 * id as u64).unwrap()
-}
-
-/// The guest accesses; `None` if the slot is read-only just now.
-fn reach<T, const BROADCAST: bool>(
-    seat: &Seat<'_, '_, Machine<BROADCAST>>,
-    work: impl Fn(&Machine<BROADCAST>) -> Result<T, Fault>,
-) -> Option<T> {
-    for _ in 0..PATIENCE {
-        seat.enter();
-        let done = work(&seat.space().memory().hardware);
-        seat.leave_guest();
-        let fault = match done {
-            Ok(done) => return Some(done),
-            Err(fault) => fault,
-        };
-        match seat.fault(&fault.into()) {
-            Resolution::Resume => {}
-            Resolution::Wait(_) => thread::yield_now(),
-            Resolution::Reflect(Reflect::ReadOnly) if fault.access == Access::Write => return None,
-            ended => panic!("{fault:?} ends in {ended:?}"),
-        }
-    }
-    panic!("an access does not get anywhere");
 }
 
 /// Numbers that follow from a seed.

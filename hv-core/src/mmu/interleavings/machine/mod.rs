@@ -30,6 +30,9 @@ pub struct Machine<const BROADCAST: bool> {
     sets_reference: bool,
     #[cfg(loom)]
     over: AtomicU64,
+    /// Where each CPU sleeps.
+    #[cfg(loom)]
+    bells: [loom::sync::Notify; 3],
 }
 
 #[cfg(loom)]
@@ -61,6 +64,8 @@ impl<const B: bool> Machine<B> {
             sets_reference,
             #[cfg(loom)]
             over: AtomicU64::new(0),
+            #[cfg(loom)]
+            bells: core::array::from_fn(|_| loom::sync::Notify::new()),
         }
     }
 }
@@ -75,6 +80,19 @@ impl<const B: bool> Machine<B> {
     /// Whether it is known here that the mutation has returned.
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire) != 0
+    }
+
+    /// CPU number `cpu` sleeps until it is woken, or was woken already. A model in which nobody wakes it ends in a deadlock.
+    pub fn sleep(&self, cpu: usize) {
+        self.bells[cpu].wait();
+    }
+}
+
+#[cfg(loom)]
+impl<const B: bool> crate::mmu::Wake for Machine<B> {
+    fn wake(&self, tokens: u64) {
+        let named = self.bells.iter().enumerate().filter(|(cpu, _)| tokens >> cpu & 1 != 0);
+        named.for_each(|(_, bell)| bell.notify());
     }
 }
 

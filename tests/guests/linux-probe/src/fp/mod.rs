@@ -61,7 +61,7 @@ impl Fresh {
     const BYTES: usize = PAGES * STRIDE;
 
     fn new() -> Result<Self, Failure> {
-        sys::map(Self::BYTES).map(|start| Self { start }).map_err(Failure::Map)
+        sys::memory::map(Self::BYTES).map(|start| Self { start }).map_err(Failure::Map)
     }
 
     /// First byte of page `n`, for plain loads and stores.
@@ -73,7 +73,7 @@ impl Fresh {
 impl Drop for Fresh {
     fn drop(&mut self) {
         // SAFETY: 1. The range is that of `new`. 2. Only raw pointers leave this type, within its lifetime.
-        let _ = unsafe { sys::unmap(self.start, Self::BYTES) };
+        let _ = unsafe { sys::memory::unmap(self.start, Self::BYTES) };
     }
 }
 

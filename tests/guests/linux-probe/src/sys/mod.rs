@@ -1,6 +1,9 @@
 //! The system calls that the probe makes: `sc` with the number in r0 and the arguments from r3 on; an error sets CR0[SO]
 //! and leaves the positive errno in r3.
 
+pub mod memory;
+pub mod process;
+
 use core::arch::asm;
 
 /// A failed system call's errno.
@@ -11,17 +14,14 @@ const EXIT: usize = 1;
 const READ: usize = 3;
 const WRITE: usize = 4;
 const OPEN: usize = 5;
-const MMAP: usize = 90;
-const MUNMAP: usize = 91;
+const CLOSE: usize = 6;
 /// Also called from the register check's assembly.
 pub const SCHED_YIELD: usize = 158;
 const CLOCK_GETTIME: usize = 246;
 const CLOCK_NANOSLEEP: usize = 248;
 
+const O_WRONLY: usize = 1;
 const CLOCK_MONOTONIC: usize = 1;
-const PROT_READ_WRITE: usize = 3;
-const MAP_PRIVATE_ANONYMOUS: usize = 0x22;
-
 /// Seconds and nanoseconds as the kernel passes them.
 #[repr(C)]
 struct Timespec {
@@ -64,7 +64,7 @@ pub fn write(bytes: &[u8]) -> Result<usize, Errno> {
     unsafe { call(WRITE, [1, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) }
 }
 
-/// Reads the beginning of a file, as much as fits. `path` ends with a zero byte.
+/// Reads the beginning of a file, as much as fits.
 pub fn read_file<'b>(path: &core::ffi::CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
     // SAFETY: 1. `path` is terminated, by its type. 2. The kernel only reads it.
     let file = unsafe { call(OPEN, [path.as_ptr() as usize, 0, 0, 0, 0, 0])? };
@@ -78,24 +78,23 @@ pub fn read_file<'b>(path: &core::ffi::CStr, buffer: &'b mut [u8]) -> Result<&'b
         }
         filled += got;
     }
+    close(file)?;
     Ok(&buffer[..filled])
 }
 
-/// Fresh zeroed memory: nothing stands behind it until it is touched.
-pub fn map(bytes: usize) -> Result<*mut u64, Errno> {
-    let args = [0, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, usize::MAX, 0];
-    // SAFETY: 1. Without MAP_FIXED a new mapping replaces none.
-    let address = unsafe { call(MMAP, args)? };
-    Ok(address as *mut u64)
+/// Writes to a file that is there, at its beginning.
+pub fn write_file(path: &core::ffi::CStr, bytes: &[u8]) -> Result<(), Errno> {
+    // SAFETY: 1. `path` is terminated, by its type. 2. The kernel only reads it.
+    let file = unsafe { call(OPEN, [path.as_ptr() as usize, O_WRONLY, 0, 0, 0, 0])? };
+    // SAFETY: 1. The kernel only reads, and `bytes` is as long as said.
+    let written = unsafe { call(WRITE, [file, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) };
+    close(file)?;
+    written.map(|_| ())
 }
 
-/// Gives memory back.
-///
-/// # Safety
-/// `start` and `bytes` must be those of one `map`, and nothing may refer to that memory any more.
-pub unsafe fn unmap(start: *mut u64, bytes: usize) -> Result<(), Errno> {
-    // SAFETY: 1. The caller says that the range is whole and unused.
-    unsafe { call(MUNMAP, [start as usize, bytes, 0, 0, 0, 0]).map(|_| ()) }
+fn close(file: usize) -> Result<(), Errno> {
+    // SAFETY: 1. It touches no memory.
+    unsafe { call(CLOSE, [file, 0, 0, 0, 0, 0]).map(|_| ()) }
 }
 
 /// Lets another thread, or the hypervisor's idle loop, have the CPU.
@@ -114,7 +113,15 @@ pub fn monotonic() -> u64 {
 
 /// Sleeps for whole seconds.
 pub fn sleep(seconds: u64) -> Result<(), Errno> {
-    let time = Timespec { seconds: seconds.cast_signed(), nanos: 0 };
+    nap(Timespec { seconds: seconds.cast_signed(), nanos: 0 })
+}
+
+/// Sleeps for less than a second.
+pub fn sleep_millis(millis: u16) -> Result<(), Errno> {
+    nap(Timespec { seconds: 0, nanos: i64::from(millis % 1000) * 1_000_000 })
+}
+
+fn nap(time: Timespec) -> Result<(), Errno> {
     // SAFETY: 1. The kernel only reads `time`, and writes no remainder: that pointer is null.
     unsafe { call(CLOCK_NANOSLEEP, [CLOCK_MONOTONIC, 0, &raw const time as usize, 0, 0, 0]).map(|_| ()) }
 }

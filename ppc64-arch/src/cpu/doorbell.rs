@@ -1,0 +1,27 @@
+//! Hypervisor doorbells (Power ISA 3.1B Book III chapter 11, `msgsnd`, `msgclr` and `msgsync`): one CPU makes another come to the hypervisor.
+
+use core::arch::asm;
+
+/// The type field of RB (bits 32 to 36): a directed hypervisor doorbell. The receiver's number stands in bits 44 to 63.
+const HYPERVISOR: u64 = 5 << 27;
+
+/// Rings at the thread with this PIR: at once if it is in a guest, when it comes to one, or in its sleep. What was stored before is seen by whoever answers.
+///
+/// # Safety
+/// This CPU is in hypervisor state.
+pub unsafe fn ring(pir: u32) {
+    let message = HYPERVISOR | u64::from(pir);
+    // SAFETY: 1. the caller vouches for the state; 2. `msgsnd r4`, by its number, since not every assembler knows it for this processor; the barrier orders it behind stores.
+    unsafe { asm!("hwsync", ".long 0x7c00219c", in("r4") message, options(nostack, preserves_flags)) }
+}
+
+/// Takes back a doorbell that waits for this thread.
+///
+/// # Safety
+/// As for [`ring`].
+pub unsafe fn hush() {
+    // SAFETY: 1. the caller vouches for the state; 2. `msgclr r4` and `msgsync`: what was stored before the doorbell rang is loaded behind them.
+    unsafe {
+        asm!(".long 0x7c0021dc", ".long 0x7c0006ec", "lwsync", in("r4") HYPERVISOR, options(nostack, preserves_flags))
+    }
+}

@@ -1,0 +1,70 @@
+//! Pages that all workers write to at once, each its own words: if two processors ever had two copies of one page, words would be lost.
+//!
+//! ```text
+//!   page | worker 0: 16 words | worker 1: 16 words | … | worker 31 |
+//! ```
+
+use super::Failure;
+use super::page::{self, Mark};
+use crate::sys::{Errno, memory};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+const PAGES: usize = STEP * VISITS as usize;
+/// Pages that are visited in one round.
+const STEP: usize = 128;
+/// So many rounds later a page is visited again.
+const VISITS: u32 = 8;
+/// Doublewords of a page that belong to one worker.
+const OWN: usize = 16;
+
+/// The pages, and before them one for what was counted.
+pub struct Common {
+    start: *mut u64,
+}
+
+impl Common {
+    /// Maps it; processes forked after this share it.
+    pub fn map() -> Result<Self, Errno> {
+        memory::map_shared((PAGES + 1) * page::BYTES).map(|start| Self { start })
+    }
+
+    /// All verified pages and all migrations.
+    pub fn sums(&self) -> (u64, u64) {
+        (self.count(0).load(Relaxed), self.count(1).load(Relaxed))
+    }
+
+    /// Adds what a worker did.
+    pub fn add(&self, pages: u64, migrations: u64) {
+        self.count(0).fetch_add(pages, Relaxed);
+        self.count(1).fetch_add(migrations, Relaxed);
+    }
+
+    fn count(&self, which: usize) -> &AtomicU64 {
+        // SAFETY: 1. The first page is mapped as long as the process lives, and only ever used as atomics.
+        unsafe { AtomicU64::from_ptr(self.start.add(which)) }
+    }
+
+    /// Visits the pages of a round: a worker's words are verified as of its last visit, and written anew. Rounds are counted from 1; all workers
+    /// take the pages in the same order, so that they meet. Tells how many were verified.
+    pub fn turn(&self, worker: usize, round: u32) -> Result<u64, Failure> {
+        let first = (round % VISITS) as usize * STEP;
+        let before = round.checked_sub(VISITS).filter(|&round| round > 0).map(|round| Mark { worker, round });
+        (first..first + STEP).try_for_each(|n| self.visit(n, before, Mark { worker, round }))?;
+        Ok(STEP as u64)
+    }
+
+    fn visit(&self, n: usize, before: Option<Mark>, now: Mark) -> Result<(), Failure> {
+        let address = self.start as usize + (n + 1) * page::BYTES;
+        let key = |mark| page::key(address, mark);
+        for index in now.worker * OWN..(now.worker + 1) * OWN {
+            // SAFETY: 1. `index` is inside the page: there are at most 32 workers. 2. Only atomics are made of this memory.
+            let word = unsafe { AtomicU64::from_ptr(self.start.add((n + 1) * page::WORDS + index)) };
+            let expected = before.map_or(0, |mark| page::word(key(mark), index));
+            let found = word.swap(page::word(key(now), index), Relaxed);
+            if found != expected {
+                return Err(Failure::Differs { part: "common", address: address + 8 * index, found, expected });
+            }
+        }
+        Ok(())
+    }
+}
