@@ -21,6 +21,9 @@ const NO_TOKEN: u64 = u64::MAX;
 /// For the panic handler, which has no machine at hand.
 static POWER_OFF: AtomicU64 = AtomicU64::new(NO_TOKEN);
 
+/// For interrupt handlers, likewise: the vCPUs' numbers.
+static SERVERS: [AtomicU64; MOST] = [const { AtomicU64::new(0) }; MOST];
+
 /// The guest's own machine.
 pub struct Machine {
     /// First guest real address after memory.
@@ -99,6 +102,7 @@ impl Machine {
             for server in named.iter().flat_map(|named| named.value().chunks_exact(4)) {
                 if let (Ok(bytes), Some(place)) = (server.try_into(), self.servers.get_mut(self.vcpus)) {
                     *place = u32::from_be_bytes(bytes);
+                    SERVERS[self.vcpus].store((*place).into(), Ordering::Relaxed);
                     self.vcpus += 1;
                 }
             }
@@ -151,6 +155,11 @@ impl Machine {
 /// The token that `discover` found.
 pub fn known_power_off() -> Option<u32> {
     u32::try_from(POWER_OFF.load(Ordering::Relaxed)).ok()
+}
+
+/// The number by which the interrupt controller knows vCPU number `vcpu` of ours, as `discover` found it.
+pub fn server(vcpu: usize) -> u64 {
+    SERVERS[vcpu].load(Ordering::Relaxed)
 }
 
 /// A property of one or two cells.

@@ -8,6 +8,8 @@
 //! Nothing here waits without a bound: instructions that may not come back run under a decrementer watchdog
 //! ([`trap::guarded`]), loops count.
 //!
+//! With several vCPUs there are cases of what they do together, and the run ends in a way of its own (`cases::smp`).
+//!
 //! QEMU's pseries machine can be the hypervisor too (`-bios`, with the word `plain` on the kernel command line). It
 //! answers some of this more laxly than a machine would; those cases then say so instead of failing.
 #![no_std]
@@ -15,11 +17,13 @@
 
 mod cases;
 mod console;
+mod crew;
 mod hcall;
 mod machine;
 mod memory;
 mod report;
 mod rtas;
+mod smp;
 mod trap;
 
 use console::say;
@@ -44,9 +48,25 @@ extern "C" fn guest_main(tree: u64) -> ! {
     }
     say!("hostile: {} MiB, image {:#x}", machine.end >> 20, memory::image_end());
     let mut report = Report::default();
+    crew::set_tree(tree);
     cases::run_all(&machine, &mut report);
     say!("hostile: {} passed, {} failed", report.passed, report.failed);
+    if machine.servers().len() > 1 {
+        cases::smp::ends::run(&machine);
+    }
     rtas::power_off(machine.power_off)
+}
+
+/// Where a vCPU that was started goes on.
+#[unsafe(no_mangle)]
+extern "C" fn guest_started(vcpu: usize) -> ! {
+    crew::work(vcpu)
+}
+
+/// Where one goes on that was reset, and said that it begins anew then.
+#[unsafe(no_mangle)]
+extern "C" fn guest_anew(vcpu: usize) -> ! {
+    crew::work(vcpu)
 }
 
 /// There is no machine to test. The last line still has the form that a script reads.

@@ -11,6 +11,7 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::console::say;
+use crate::machine::MOST;
 use crate::{hcall, machine, rtas};
 
 /// SF, ME, RI, LE: real mode, external interrupts off.
@@ -18,7 +19,7 @@ const MSR_BASE: u64 = 1 << 63 | 0x1003;
 /// About two seconds at the usual 512 MHz.
 const WATCHDOG: u64 = 1 << 30;
 /// As far away as a 32-bit decrementer can be.
-const FAR: u64 = 0x7fff_ffff;
+pub const FAR: u64 = 0x7fff_ffff;
 
 /// Vectors that tests name.
 pub mod vector {
@@ -89,44 +90,73 @@ pub struct Trap {
     pub r3: u64,
 }
 
-/// What the handler and `guarded` share. One CPU, and the handler runs only while `guarded` waits in the assembly.
+/// What a vCPU's handler and its `guarded` share. The handler runs only while `guarded` waits in the assembly.
 struct Shared {
     context: UnsafeCell<Context>,
     trap: UnsafeCell<Trap>,
+    /// A guarded call is under way.
+    armed: AtomicBool,
+    /// The handler is at work.
+    handling: AtomicBool,
+    /// Decrementer interrupts outside guarded calls.
+    ticks: AtomicU64,
+    /// System resets.
+    resets: AtomicU64,
 }
 
-// SAFETY: 1. The guest has one CPU. 2. The handler touches it only when `ARMED`, in the middle of `guard_call`, when no
+// SAFETY: 1. Each vCPU has one of its own, see `own`. 2. The handler touches it only when it is armed, in the middle of `guard_call`, when no
 //            reference to it exists.
 unsafe impl Sync for Shared {}
 
-static SHARED: Shared = Shared {
-    context: UnsafeCell::new(Context { saved: [0; 18], lr: 0, cr: 0, r1: 0, r2: 0 }),
-    trap: UnsafeCell::new(Trap { vector: 0, nip: 0, msr: 0, dar: 0, dsisr: 0, r3: 0 }),
-};
+static SHARED: [Shared; MOST] = [const {
+    Shared {
+        context: UnsafeCell::new(Context { saved: [0; 18], lr: 0, cr: 0, r1: 0, r2: 0 }),
+        trap: UnsafeCell::new(Trap { vector: 0, nip: 0, msr: 0, dar: 0, dsisr: 0, r3: 0 }),
+        armed: AtomicBool::new(false),
+        handling: AtomicBool::new(false),
+        ticks: AtomicU64::new(0),
+        resets: AtomicU64::new(0),
+    }
+}; MOST];
 
-/// A guarded call is under way.
-static ARMED: AtomicBool = AtomicBool::new(false);
-/// The handler is at work.
-static HANDLING: AtomicBool = AtomicBool::new(false);
-/// Decrementer interrupts outside guarded calls.
-static TICKS: AtomicU64 = AtomicU64::new(0);
+/// The number of the vCPU that runs this, among ours: the assembly keeps it at the upper end of its stacks.
+pub fn vcpu() -> usize {
+    let number: usize;
+    // SAFETY: 1. SPRG3 has that end, and the word was written when the vCPU began.
+    unsafe { asm!("mfspr {0}, 275", "ld {0}, -24({0})", out(reg_nonzero) number, options(readonly, nostack)) }
+    number % MOST
+}
+
+/// Whether a system reset lets this vCPU begin its job anew, whatever it is at.
+pub fn begin_anew(yes: bool) {
+    // SAFETY: 1. SPRG3 has the upper end of this vCPU's stacks; the word below it is what the assembly looks at, and nothing else is there.
+    //         2. The stack that it names is the one on which this vCPU began.
+    unsafe {
+        asm!("mfspr {end}, 275", "addi {stack}, {end}, -0x4000", "cmpdi {yes}, 0", "bne 2f", "li {stack}, 0", "2: std {stack}, -8({end})",
+            end = out(reg_nonzero) _, stack = out(reg_nonzero) _, yes = in(reg) u64::from(yes), out("cr0") _, options(nostack));
+    }
+}
+
+fn own() -> &'static Shared {
+    &SHARED[vcpu()]
+}
 
 /// Runs `op`; an interrupt on the way is the error.
 pub fn guarded(op: Op, argument: u64) -> Result<u64, Trap> {
-    let mut result = 0;
+    let (shared, mut result) = (own(), 0);
     set_decrementer(WATCHDOG);
-    ARMED.store(true, Ordering::Relaxed);
+    shared.armed.store(true, Ordering::Relaxed);
     // SAFETY: 1. The context outlives the call, and only the handler looks at it meanwhile.
     //         2. `op` either returns or is ended by an interrupt, the watchdog's at the latest; the assembly puts every
     //            register that the ABI preserves back in both cases.
-    let ended = unsafe { guard_call(SHARED.context.get(), op, argument, &raw mut result) };
-    ARMED.store(false, Ordering::Relaxed);
+    let ended = unsafe { guard_call(shared.context.get(), op, argument, &raw mut result) };
+    shared.armed.store(false, Ordering::Relaxed);
     set_decrementer(FAR);
     if ended == 0 {
         return Ok(result);
     }
     // SAFETY: 1. The handler has written it and is done.
-    Err(unsafe { *SHARED.trap.get() })
+    Err(unsafe { *shared.trap.get() })
 }
 
 /// Sets the decrementer, which also takes back an interrupt that it has not delivered yet.
@@ -151,39 +181,47 @@ pub fn interrupts_off() {
 
 /// Decrementer interrupts seen so far outside guarded calls.
 pub fn ticks() -> u64 {
-    TICKS.load(Ordering::Relaxed)
+    own().ticks.load(Ordering::Relaxed)
+}
+
+/// System resets that a vCPU has seen so far.
+pub fn resets(vcpu: usize) -> u64 {
+    SHARED[vcpu].resets.load(Ordering::Relaxed)
 }
 
 /// Decides what becomes of an interrupt. The assembly resumes whatever the frame says afterwards.
 #[unsafe(no_mangle)]
 extern "C" fn guest_interrupt(frame: &mut Frame) {
-    if HANDLING.swap(true, Ordering::Relaxed) {
+    let shared = own();
+    if shared.handling.swap(true, Ordering::Relaxed) {
         fatal(frame, "interrupt within an interrupt");
     }
     match frame.vector {
-        vector::SYSTEM_RESET => {}
+        vector::SYSTEM_RESET => {
+            shared.resets.fetch_add(1, Ordering::Relaxed);
+        }
         vector::EXTERNAL => acknowledge(),
-        _ if ARMED.load(Ordering::Relaxed) => end_guarded(frame),
+        _ if shared.armed.load(Ordering::Relaxed) => end_guarded(frame, shared),
         vector::DECREMENTER => {
-            TICKS.fetch_add(1, Ordering::Relaxed);
+            shared.ticks.fetch_add(1, Ordering::Relaxed);
             set_decrementer(FAR);
         }
         _ => fatal(frame, "unexpected interrupt"),
     }
-    HANDLING.store(false, Ordering::Relaxed);
+    shared.handling.store(false, Ordering::Relaxed);
 }
 
 /// Takes an external interrupt and forgets it: an inter-processor interrupt, made by a test, is also taken back.
 fn acknowledge() {
     let source = hcall::call(hcall::XIRR, &[]).value;
-    hcall::call(hcall::IPI, &[0, 0xff]);
+    hcall::call(hcall::IPI, &[machine::server(vcpu()), 0xff]);
     hcall::call(hcall::EOI, &[source]);
 }
 
 /// Keeps what happened, and makes `guard_call` return 1.
-fn end_guarded(frame: &mut Frame) {
-    // SAFETY: 1. `ARMED` says that `guarded` waits in the assembly; see `Shared`.
-    let (context, trap) = unsafe { (&*SHARED.context.get(), &mut *SHARED.trap.get()) };
+fn end_guarded(frame: &mut Frame, shared: &Shared) {
+    // SAFETY: 1. `armed` says that `guarded` waits in the assembly; see `Shared`.
+    let (context, trap) = unsafe { (&*shared.context.get(), &mut *shared.trap.get()) };
     *trap = Trap {
         vector: frame.vector,
         nip: frame.nip,

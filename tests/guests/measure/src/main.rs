@@ -9,6 +9,7 @@
 //! | none | hypervisor calls, and all that happens to pages of 4 KiB |
 //! | `measure=64k`, `measure=2m` | first touch in strides of that size |
 //! | `measure=page-in` | pages that the hypervisor compressed |
+//! | `smp`, or a second vCPU | calls and first touches by one vCPU, and by two at once: `smp null one COUNT ticks T` and so on |
 //!
 //! It runs under any PAPR hypervisor. What only Samewise offers (`samewise.bench=on`) is skipped elsewhere.
 #![no_std]
@@ -23,10 +24,15 @@ mod hcall;
 #[path = "../../hostile/src/machine.rs"]
 mod machine;
 mod memory;
+mod pair;
 mod phases;
 #[allow(dead_code, reason = "the other guest makes more calls")]
+#[allow(dead_code, reason = "the other guest calls more")]
 #[path = "../../hostile/src/rtas.rs"]
 mod rtas;
+#[allow(dead_code, reason = "the other guest stops and asks")]
+#[path = "../../hostile/src/smp.rs"]
+mod smp;
 mod timing;
 mod trap;
 
@@ -55,8 +61,22 @@ extern "C" fn guest_main(tree: u64) -> ! {
     rtas::power_off(machine.power_off)
 }
 
+/// Where the second vCPU goes on.
+#[unsafe(no_mangle)]
+extern "C" fn guest_started(_: u64) -> ! {
+    pair::second()
+}
+
+/// No vCPU asks to begin anew after a system reset.
+#[unsafe(no_mangle)]
+extern "C" fn guest_anew(_: u64) -> ! {
+    give_up("a system reset")
+}
+
 fn measure(machine: &Machine) {
-    if machine.has_word("measure=64k") {
+    if machine.has_word("smp") || machine.servers().len() > 1 {
+        pair::measure(machine);
+    } else if machine.has_word("measure=64k") {
         phases::zero_pages(machine, 64 << 10, ["zero-write-64k", "second-touch-64k"]);
     } else if machine.has_word("measure=2m") {
         phases::zero_pages(machine, 2 << 20, ["zero-write-2m", "second-touch-2m"]);

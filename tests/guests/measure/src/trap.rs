@@ -59,6 +59,14 @@ pub fn disturbances() -> u64 {
     DISTURBANCES.load(Ordering::Relaxed)
 }
 
+/// The interrupt controller's number for the vCPU that runs this: the assembly keeps which of ours it is at the upper end of its stacks.
+pub fn server() -> u64 {
+    let vcpu: usize;
+    // SAFETY: 1. SPRG3 has that end, and the word was written when the vCPU began.
+    unsafe { asm!("mfspr {0}, 275", "ld {0}, -24({0})", out(reg_nonzero) vcpu, options(readonly, nostack)) }
+    machine::server(vcpu % machine::MOST)
+}
+
 /// The assembly resumes the frame afterwards.
 #[unsafe(no_mangle)]
 extern "C" fn guest_interrupt(frame: &mut Frame) {

@@ -10,6 +10,7 @@ mod memory;
 mod outside;
 mod pages;
 mod rtas;
+pub mod smp;
 mod sweep;
 mod time;
 mod translate;
@@ -31,6 +32,9 @@ pub fn run_all(machine: &Machine, report: &mut Report) {
         translate::CASES,
     ];
     groups.into_iter().flatten().for_each(|case| report.run(case, machine));
+    if machine.servers().len() > 1 {
+        smp::run(machine, report);
+    }
     sweep::run(machine, report);
 }
 
