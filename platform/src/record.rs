@@ -19,10 +19,14 @@ struct Record {
     left: AtomicU64,
 }
 
-static RECORDS: [Record; CPUS] = {
-    const NEW: AtomicU64 = AtomicU64::new(0);
-    [const { Record { vcpu: NEW, nip: NEW, inside: NEW, left: NEW } }; CPUS]
-};
+static RECORDS: [Record; CPUS] = [const { Record::new() }; CPUS];
+
+impl Record {
+    const fn new() -> Self {
+        let [vcpu, nip, inside, left] = [const { AtomicU64::new(0) }; 4];
+        Self { vcpu, nip, inside, left }
+    }
+}
 
 /// CPU `cpu` is about to enter a vCPU at `nip`.
 pub fn enters(cpu: usize, lpid: u32, vcpu: u32, nip: u64) {
