@@ -10,10 +10,6 @@ impl<H: Hardware> FaultHandler for Seat<'_, '_, H> {
         Seat::fault(self, fault)
     }
 
-    fn wait_for_others(&self, vcpu: u32) {
-        self.wait(vcpu);
-    }
-
     #[inline]
     fn entering(&self) {
         self.enter();

@@ -92,12 +92,6 @@ pub trait FaultHandler {
     /// Makes the access possible, or says why not.
     fn fault(&self, fault: &StorageFault) -> Resolution;
 
-    /// Has vCPU number `vcpu` woken when work that a fault waits for has ended. The fault is to be asked once more behind this; if it is resolved then, the vCPU may
-    /// be woken once for nothing.
-    fn wait_for_others(&self, vcpu: u32) {
-        let _ = vcpu;
-    }
-
     /// Called right before the CPU enters the guest: flushes that it missed outside are made up for.
     fn entering(&self) {}
 

@@ -199,6 +199,8 @@ impl Machine {
     }
 }
 
+const _: () = assert!(super::xics::MAX_SERVERS == MAX_VCPUS, "each processor has a server");
+
 /// What H_SET_MODE sets for a whole partition: byte order and place of its interrupts (LoPAR 14.5.4.3.6).
 pub const SHARED_MODES: u64 = LPCR::ILE::SET.value | LPCR::AIL.val(3).value;
 

@@ -134,9 +134,11 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
         if let Some(flow) = self.settled(vcpu, fault, resolution) {
             return Ok(flow);
         }
-        self.desk.memory.wait_for_others(vcpu.id);
+        self.desk.memory.wait(vcpu.id);
         let last = self.ask_again(fault);
-        self.settled(vcpu, fault, last).ok_or(Parting::Waits)
+        let flow = self.settled(vcpu, fault, last).ok_or(Parting::Waits)?;
+        self.desk.memory.unwait(vcpu.id);
+        Ok(flow)
     }
 
     fn ask_again(&mut self, fault: &StorageFault) -> Resolution {
