@@ -25,7 +25,7 @@ pub fn set_tree(tree: u64) {
     TREE.store(tree, Ordering::Release);
 }
 
-/// All other vCPUs do the job while this one does `first`; they have stopped when it returns.
+/// All other vCPUs do the job while this one does `first`; they have stopped when it returns, unless it failed.
 pub fn with_others(machine: &Machine, job: Job, first: impl FnOnce() -> Verdict) -> Verdict {
     all_stopped(machine)?;
     COMPLAINT[0].store(0, Ordering::Relaxed);
@@ -36,9 +36,8 @@ pub fn with_others(machine: &Machine, job: Job, first: impl FnOnce() -> Verdict)
             fail!("start-cpu of vCPU {vcpu} answered {status}");
         }
     }
-    let verdict = first();
+    first()?;
     all_stopped(machine)?;
-    verdict?;
     match [0, 1].map(|n: usize| COMPLAINT[n].swap(0, Ordering::Relaxed)) {
         [0, _] => Ok(()),
         [about, what] => fail!("a vCPU complains: {about:#x} {:#x}", what),

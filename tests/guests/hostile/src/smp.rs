@@ -8,8 +8,8 @@ use crate::rtas;
 
 /// What query-cpu-stopped-state answers of a vCPU that does not run.
 pub const STOPPED: u32 = 0;
-/// Looks at a state that is to change: seconds, at the least.
-const PATIENCE: u32 = 2_000_000;
+/// Ticks for which a state that is to change is looked at: five seconds at the usual 512 MHz.
+const PATIENCE: u64 = 5 * 512_000_000;
 
 /// Starts a vCPU at an address: the status.
 pub fn start(machine: &Machine, server: u32, address: u64, argument: u64) -> i32 {
@@ -37,13 +37,23 @@ pub fn has_stopped(machine: &Machine, server: u32) -> bool {
 
 /// Lets others run until something is so; whether it came to that.
 pub fn wait_for(is_so: impl Fn() -> bool) -> bool {
-    (0..PATIENCE).any(|_| {
-        let yes = is_so();
-        if !yes {
-            relax();
+    let start = timebase();
+    loop {
+        if is_so() {
+            return true;
         }
-        yes
-    })
+        if timebase() - start > PATIENCE {
+            return false;
+        }
+        relax();
+    }
+}
+
+fn timebase() -> u64 {
+    let ticks;
+    // SAFETY: 1. Reads a register.
+    unsafe { core::arch::asm!("mfspr {0}, 268", out(reg) ticks, options(nomem, nostack)) }
+    ticks
 }
 
 /// Gives the processor to whoever has something to do.

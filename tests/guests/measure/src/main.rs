@@ -27,7 +27,6 @@ mod memory;
 mod pair;
 mod phases;
 #[allow(dead_code, reason = "the other guest makes more calls")]
-#[allow(dead_code, reason = "the other guest calls more")]
 #[path = "../../hostile/src/rtas.rs"]
 mod rtas;
 #[allow(dead_code, reason = "the other guest stops and asks")]

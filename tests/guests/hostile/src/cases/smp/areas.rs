@@ -107,7 +107,7 @@ fn register_all(machine: &Machine, vcpu: usize) {
         if !is_papr_code(code) {
             crew::complain(function, code.cast_unsigned());
         }
-        if next(&mut seed) % 8 == 0 {
+        if next(&mut seed).is_multiple_of(8) {
             smp::relax();
         }
     }

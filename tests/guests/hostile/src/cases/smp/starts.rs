@@ -41,7 +41,11 @@ fn itself(machine: &Machine) -> Verdict {
 
 fn running(machine: &Machine) -> Verdict {
     ENOUGH.store(false, Ordering::Release);
-    let runs = |_: &Machine, _| while !ENOUGH.load(Ordering::Acquire) {};
+    let runs = |_: &Machine, _| {
+        while !ENOUGH.load(Ordering::Acquire) {
+            core::hint::spin_loop();
+        }
+    };
     crew::with_others(machine, runs, || {
         let verdict = machine.servers().iter().try_for_each(|&server| refused(machine, server));
         ENOUGH.store(true, Ordering::Release);
