@@ -31,11 +31,15 @@ pub fn run_all(machine: &Machine, report: &mut Report) {
         rtas::CASES,
         translate::CASES,
     ];
-    groups.into_iter().flatten().for_each(|case| report.run(case, machine));
+    if !machine.has_word("only-smp") {
+        groups.into_iter().flatten().for_each(|case| report.run(case, machine));
+    }
     if machine.servers().len() > 1 {
         smp::run(machine, report);
     }
-    sweep::run(machine, report);
+    if !machine.has_word("only-smp") {
+        sweep::run(machine, report);
+    }
 }
 
 /// Where tests may write: a block of free memory well away from the image.
