@@ -1,10 +1,10 @@
-//! What processors and emulators get wrong about translation, each by name.
+//! What processors and emulators get wrong, each by name.
 //!
 //! Whoever needs a way around asks here; no other file compares versions.
 
 use crate::pvr::{Cpu, Pvr};
 
-/// The ways around that a machine needs. All of them cost flushes only.
+/// The ways around that a machine needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Errata {
     /// POWER9 may let a store of another thread through that began before a `tlbie` and ends after it, unless the `tlbie` is done twice (Linux commit
@@ -16,6 +16,9 @@ pub struct Errata {
     /// QEMU's TCG: a partition-scoped `tlbie` of one page drops what is cached for the *effective* address of that value. Translations of a whole partition are
     /// dropped as they should be.
     pub tlbie_page_by_effective_address: bool,
+    /// QEMU's TCG: LPCR\[MER\] does nothing, so that a guest which turns MSR\[EE\] on while an interrupt waits for it goes on. But there a hypervisor doorbell waits for the
+    /// guest's EE, as it should not, and ends the stay at just that moment.
+    pub external_not_mediated: bool,
 }
 
 impl Errata {
@@ -27,6 +30,7 @@ impl Errata {
             tlbie_repeated: power9 && stores_pass_tlbie(pvr),
             tlbie_misses_erat: power9,
             tlbie_page_by_effective_address: emulated,
+            external_not_mediated: emulated,
         }
     }
 }

@@ -19,6 +19,12 @@ pub fn init(cpu: Option<Cpu>, errata: Errata) {
     MACHINE.call_once(|| (cpu, errata));
 }
 
+/// What this machine gets wrong.
+#[must_use]
+pub fn errata() -> Errata {
+    MACHINE.get().map(|(_, errata)| *errata).unwrap_or_default()
+}
+
 /// The hardware's way with translations.
 #[derive(Debug)]
 pub struct Tlbie;

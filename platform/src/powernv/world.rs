@@ -81,6 +81,9 @@ impl Bare {
         // From here to the end of the stay SRR0, SRR1 and the SPRGs are the guest's: an interrupt of ours that would use them has to wait.
         live::disable_interrupts();
         load_software_registers(vcpu);
+        if vcpu.lpcr().is_set(LPCR::MER) && translations::errata().external_not_mediated {
+            crate::cpus::kick(crate::memory::cpu());
+        }
         let stay = deadline.saturating_sub(cpu::timebase()).min(LONGEST_STAY);
         // SAFETY: 1. it only ends the stay.
         unsafe { hypervisor::set_hdec(stay) }

@@ -2,7 +2,7 @@
 
 use super::{Answer, Call};
 use crate::guest::machine::Flow;
-use crate::guest::xics::{XicsError, Xirr};
+use crate::guest::xics::{XicsError, Xirr, icp};
 use crate::papr::Rc;
 
 impl From<XicsError> for Rc {
@@ -47,8 +47,12 @@ pub fn ipi(call: &mut Call<'_>) -> Answer {
     let server = call.arg(0).word()?;
     let mfrr = call.arg(1).low_byte();
     let wakes = call.machine.xics.set_mfrr(server, mfrr)?;
-    call.wake(wakes.mask());
-    Ok(Flow::Resume)
+    if mfrr == icp::NONE {
+        call.wake(wakes.mask());
+        return Ok(Flow::Resume);
+    }
+    // Also if one is presented already: it was not taken yet.
+    Ok(call.call_upon(server))
 }
 
 /// Looks without accepting.

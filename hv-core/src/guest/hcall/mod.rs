@@ -15,6 +15,7 @@ mod tests;
 use super::claim::Claim;
 use super::host::{GuestMemory, Host, MemoryError};
 use super::machine::{Flow, Machine};
+use super::sched::State;
 use super::stats::Counters;
 use super::vcpu::Vcpu;
 use crate::papr::Rc;
@@ -41,6 +42,16 @@ pub type Answer = Result<Flow, Rc>;
 pub type Handler = fn(&mut Call<'_>) -> Answer;
 
 impl Call<'_> {
+    /// Tells processor `id` of something that was made for it, and what happens next: if it could run and does not, since this CPU is busy, the caller lets it go first. Whoever
+    /// calls another processor waits for its answer more often than not, and kernels take for granted that it comes soon.
+    pub fn call_upon(&self, id: u32) -> Flow {
+        let sched = &self.machine.sched;
+        let waited = sched.state(id as usize) == State::Queued;
+        self.wake(1_u64.checked_shl(id).unwrap_or(0));
+        let another = id != self.vcpu.id;
+        if another && (waited || sched.is_wanted(self.vcpu.cpu)) { Flow::Confer(Some(id)) } else { Flow::Resume }
+    }
+
     /// Has processors look at what is there for them: bit n for processor n. The caller needs no word: it looks before it is entered again.
     pub fn wake(&self, tokens: u64) {
         self.machine.wake(tokens & !(1 << self.vcpu.id), self.vcpu.cpu, self.host);

@@ -175,8 +175,7 @@ pub fn confer(call: &mut Call<'_>) -> Answer {
 pub fn prod(call: &mut Call<'_>) -> Answer {
     let target = call.arg(0).any();
     call.machine.processor(target).ok_or(Rc::PARAMETER)?.prod();
-    call.wake(1 << target);
-    Ok(Flow::Resume)
+    Ok(call.call_upon(u32::try_from(target).unwrap_or(u32::MAX)))
 }
 
 /// Sends a system reset to one processor (to the caller: this one), to all, or to all others.
