@@ -83,13 +83,12 @@ fn twin<'m, P: Platform>(
     world: &'m RefCell<P::World>,
 ) -> Result<Twin<'m, P>, Refusal> {
     let around = &*Box::leak(Box::new(P::host(host, P::terminal(host)).named(name)));
-    let space_options = options.clone();
-    let guest = Guest::<P>::plan(guest::LPID + number, host, payload, options, memory, around)?;
-    let space = &*Box::leak(Box::new(guest.space(memory, &space_options)?));
+    let guest = Guest::<P>::plan(guest::LPID + number, host, payload, options.clone(), memory, around)?;
+    let space = on_heap(|| guest.space(memory, &options))?;
     // Each has a share of this CPU's own: its frames, its counters.
-    let share = crew::cpu(crate::memory::index(u64::from(number)), space_options.ahead)?;
-    let seat = &*Box::leak(Box::new(Seat::new(space, share)));
-    let machine = &*Box::leak(Box::new(guest.begin(seat, around, guest.listen(), 1)?));
+    let share = || crew::cpu(crate::memory::index(u64::from(number)), options.ahead);
+    let seat = on_heap(|| Ok(Seat::new(space, share()?)))?;
+    let machine = on_heap(|| guest.begin(seat, around, guest.listen(), 1))?;
     let processor = machine.processor(0).ok_or(Refusal::NoFrames)?;
     let counters: &mut Counters = Box::leak(Box::default());
     let world = Box::leak(Box::new(InTurns { world, exits: 0 }));
@@ -98,6 +97,12 @@ fn twin<'m, P: Platform>(
     _ = machine.sched.next(0, &machine.kicks(0, around));
     runner.dispatched(processor, &mut processor.vcpu.lock());
     Ok(Twin { runner, machine, processor, ended: None })
+}
+
+/// Makes something large that stays. A function of its own, so that what is made does not stand on the stack of the next one's.
+#[inline(never)]
+fn on_heap<'m, T: 'm>(make: impl FnOnce() -> Result<T, Refusal>) -> Result<&'m T, Refusal> {
+    Ok(&*Box::leak(Box::new(make()?)))
 }
 
 /// One twin's use of the world that both share.

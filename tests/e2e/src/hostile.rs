@@ -7,16 +7,22 @@ use anyhow::{Context, Result, ensure};
 
 const MACHINES: [Machine; 3] = [POWER9, POWER10, POWERNV10];
 
-/// One case for each machine.
+/// What several vCPUs do to each other, next to what one does: on two CPUs.
+const TOGETHER: &[&str] = &["--cpus", "4", "--host-cpus", "2", "--append", "only-smp"];
+
+/// One case for each machine with one vCPU, and one with several.
 pub fn cases() -> Vec<Case> {
-    MACHINES
-        .map(|machine| Case::new(format!("hostile/{}", machine.name), move |setting| attack(setting, machine)))
-        .into()
+    let each = |machine: Machine| {
+        let name = format!("hostile/{}", machine.name);
+        let together = Case::new(format!("{name}/cpus-4"), move |setting| attack(setting, machine, TOGETHER));
+        [Case::new(name, move |setting| attack(setting, machine, &[])), together]
+    };
+    MACHINES.into_iter().flat_map(each).collect()
 }
 
-fn attack(setting: &Setting, machine: Machine) -> Result<String> {
+fn attack(setting: &Setting, machine: Machine, more: &[&str]) -> Result<String> {
     let guest = ["--kernel", text(&setting.hostile)?, "--timeout", "180"];
-    let ended = run(setting, &[&guest[..], &machine.options].concat())?;
+    let ended = run(setting, &[&guest[..], &machine.options, more].concat())?;
     let ended = ended.with_code(0)?;
     let failures: Vec<_> = ended.console.lines().filter(|line| line.contains("FAIL")).collect();
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
