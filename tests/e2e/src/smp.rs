@@ -62,11 +62,11 @@ impl Cell {
         [self.kernel, platform, processor, cpus, self.host]
     }
 
-    /// Whether an interrupt reaches a processor at the moment at which it lets interrupts in, or soon enough. Where more of them than the machine has share CPUs under QEMU's nested
-    /// API it may come some hundred microseconds late: nothing ends the stay (LPCR[MER] does nothing there). Debian's kernels do not survive that while a processor goes off: RCU waits
-    /// for an answer to an IPI with a lock held (`rcu_report_dead`) for which the other one spins with interrupts off (`rcu_gp_init`). So there nothing goes off.
+    /// Whether an interrupt reaches a processor at the moment at which it lets interrupts in. Under QEMU's nested API it may come some hundred microseconds late: nothing ends the
+    /// stay (LPCR[MER] does nothing there). Debian's kernels do not always survive that while a processor goes off: RCU waits for an answer to an IPI with a lock held
+    /// (`rcu_report_dead`) for which the other one spins with interrupts off (`rcu_gp_init`). So there nothing goes off.
     fn is_mediated(self) -> bool {
-        self.machine.platform != "pseries" || self.host >= self.cpus
+        self.machine.platform != "pseries"
     }
 
     fn name(self) -> String {
