@@ -90,7 +90,9 @@ fn boot(setting: &Setting, cell: Cell, times: u32) -> Result<String> {
         _ => ended.printing(&format!("hotplug ok: {} processors", cpus.parse::<u32>()? - 1))?,
     };
     let ended = ended.printing("samewise: batch ends with 0")?;
-    let counted = Stats::read(&stats)?.check_pages()?;
+    let stats = Stats::read(&stats)?;
+    stats.check_cpus(host)?;
+    let counted = stats.check_pages()?;
     Ok(format!("{}, each off and on {times} times, {counted}", verified(&ended)?))
 }
 
@@ -136,12 +138,12 @@ fn backtrace(setting: &Setting, machine: Machine) -> Result<String> {
 /// A kernel that dies hands over to one that was loaded before, which counts the processors whose registers were saved: the dying one stops them
 /// by a system reset (H_SIGNAL_SYS_RESET), and each saves its own.
 fn kdump(setting: &Setting, machine: Machine) -> Result<String> {
-    let lines = ["#!/bin/busybox sh", "$b mount -t proc proc /proc", "/root/linux-probe vmcore", "$b poweroff -f"];
+    let lines = ["#!/bin/busybox sh", "$b mount -t proc proc /proc", "root/linux-probe vmcore", "$b poweroff -f"];
     let init = lines.map(|line| format!("'{}'", line.replace("$b", "/bin/busybox"))).join(" ");
     let files = "init bin bin/busybox dev dev/console proc root root/linux-probe";
     let pack = format!("for f in {files}; do echo $f; done | cpio -o -H newc > /tmp/initrd");
     let words = "console=hvc0 maxcpus=1 irqpoll reset_devices";
-    let load = format!("kexec -p /root/vmlinux --initrd=/tmp/initrd --command-line='{words}'");
+    let load = format!("kexec -p $HOME/vmlinux --initrd=/tmp/initrd --command-line='{words}'");
     let batch = format!("cd /; printf '%s\\n' {init} > init; {pack}; {load} && linux-probe crash");
     let options = ["--cpus", "4", "--host-cpus", "2", "--with", "kexec", "--append", "crashkernel=256M"];
     let files = ["--add", text(&setting.probe)?, "--batch", &batch];

@@ -84,6 +84,7 @@ fn stress(setting: &Setting, machine: Machine, aim: &Aim, hypervisor: &str) -> R
     let ended = ended.printing("samewise: batch ends with 0")?;
     let stats = Stats::read(&file)?;
     stats.check_pages()?;
+    stats.check_cpus("2")?;
     let moved = stats.check_store(BUDGET)?;
     for (name, least) in aim.counters {
         stats.reaches(name, least)?;
