@@ -322,9 +322,9 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
         self.until = now.saturating_add((self.hz() / SLICES).max(1));
     }
 
-    /// Wakes vCPUs whose time has come.
+    /// Wakes vCPUs whose time has come. Only this CPU's own blocks make the next time earlier, and they say so.
     fn look_at_clock(&mut self, now: u64) {
-        if now >= self.due || self.due == u64::MAX {
+        if now >= self.due {
             self.due = self.desk.machine.sched.due(
                 self.desk.cpu,
                 now,
