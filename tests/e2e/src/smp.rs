@@ -26,8 +26,10 @@ const SELDOM: u32 = 3;
 
 /// All of them.
 pub fn cases(extent: Extent) -> Vec<Case> {
-    let cells = cells(extent).into_iter().enumerate().map(|(at, cell)| {
-        let times = if extent == Extent::Full || at == 0 { OFTEN } else { SELDOM };
+    let cells = cells(extent);
+    let first = cells.iter().position(|cell| cell.is_mediated());
+    let cells = cells.into_iter().enumerate().map(|(at, cell)| {
+        let times = if extent == Extent::Full || first == Some(at) { OFTEN } else { SELDOM };
         Case::new(format!("smp/{}", cell.name()), move |setting| boot(setting, cell, times))
     });
     let others = [POWER10, POWERNV10].into_iter().flat_map(|machine| {
