@@ -325,6 +325,13 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
         self.check(at, bytes).is_ok()
     }
 
+    /// Whether a leaf lets the guest fetch at `at` just now.
+    #[must_use]
+    pub fn is_fetchable(&self, at: GuestReal) -> bool {
+        let _pin = D::pin(self.desk);
+        self.permitted(at, Access::Fetch, self.cpu.borrow().hint).is_some()
+    }
+
     fn check(&self, at: GuestReal, bytes: u64) -> Result<(), AccessError> {
         let end = at.checked_add(bytes).ok_or(AccessError::Outside)?;
         for _ in 0..OWN_TURNS {

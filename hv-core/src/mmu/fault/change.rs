@@ -1,7 +1,7 @@
 //! Entries that hold a page already, which this access cannot use as it is.
 
 use super::fill::NoPage;
-use super::{Attempt, Short, Work, permits, recorded_by};
+use super::{Attempt, SHARED, Short, Work, permits, recorded_by};
 use crate::mmu::absent::State;
 use crate::mmu::commit::{Commit, Next, abort_transit, begin_transit, commit, finish_transit};
 use crate::mmu::discipline::Discipline;
@@ -31,7 +31,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Adds what the access lacks to a leaf of the same frame and size: owes no flush.
     #[inline(always)]
     pub(super) fn raise(&mut self, seen: Seen<'w>, leaf: Leaf) -> Attempt {
-        let rights = if Made::of(leaf) == Made::Shared { leaf.rights() } else { self.rights() };
+        let rights = if Made::of(leaf) == Made::Shared { SHARED } else { self.rights() };
         let raised = leaf.with_rights(leaf.rights() | rights).recording(recorded_by(self.request.access));
         match commit(seen, Next::Merging(raised)) {
             Commit::Same if permits(raised, self.request.access) => Attempt::Resumed(Outcome::Upgraded),

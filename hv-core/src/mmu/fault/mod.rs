@@ -338,10 +338,13 @@ const fn leaf_with(frame: HostReal, rights: Rights, made: Made) -> Leaf {
     Leaf::new(frame, rights, recorded_with(rights)).with_software(made.bits())
 }
 
+/// What a page of an image permits as it is.
+const SHARED: Rights = Rights::READ.union(Rights::EXECUTE);
+
 /// The leaf that maps a page of an image as it is.
 #[inline]
 const fn shared_leaf(image: HostReal) -> Leaf {
-    leaf_with(image, Rights::READ.union(Rights::EXECUTE), Made::Shared)
+    leaf_with(image, SHARED, Made::Shared)
 }
 
 /// Whether a leaf lets the access through, R and C included: hardware that leaves them to software faults without them.

@@ -6,7 +6,7 @@ use super::harness::Run;
 use super::machine::PAGE;
 use super::pair::{After, Mutation, NOTHING, RACER, Raced, pairs};
 use super::prepare::warm;
-use super::scene::Scene;
+use super::scene::{Racer, Scene};
 use super::world::Setup;
 use crate::mmu::audit::Audit;
 use crate::mmu::walk::Seen;
@@ -156,7 +156,33 @@ pub(super) const PRUNE: Mutation = Mutation {
     ..NOTHING
 };
 
+/// A fetch that begins when it is over is a storage interrupt, which gives the right back; loads and stores go on as before.
+/// Defends the flush after X was taken away.
+pub(super) const FORBID_FETCH: Mutation = Mutation {
+    act: |seat, scene| {
+        seat.with_cpu(|space, cpu| space.forbid_fetch(cpu, GuestReal::new(scene.page()))).expect("a frame for a split");
+        0
+    },
+    unseen: |seat, scene, raced, _| {
+        let fetchable = seat.is_fetchable(GuestReal::new(scene.page()));
+        match raced.racer {
+            Racer::Fetch => assert!(fetchable || !raced.late, "{raced:?} was not seen"),
+            Racer::Load => assert!(!fetchable, "{raced:?} gave the right back"),
+            _ => {}
+        }
+    },
+    ..NOTHING
+};
+
 pairs! {
+    against_forbid_fetch: FORBID_FETCH {
+        load_of_a_page: 3, Small, Load;
+        store_to_a_page: 3, Small, Store;
+        fetch_of_a_page: 3, Small, Fetch;
+        fetch_of_a_shared_page: 3, Shared, Fetch;
+        store_to_a_shared_page: 3, Shared, Store;
+        fetch_from_a_huge_leaf: 3, Huge, Fetch;
+    }
     against_unmap: UNMAP {
         load_of_an_untouched_page: 3, Bare, Load;
         load_of_an_empty_page: 3, Empty, Load;

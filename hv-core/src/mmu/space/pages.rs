@@ -5,11 +5,12 @@ use crate::mmu::age::{Aged, age};
 use crate::mmu::discipline::Discipline;
 use crate::mmu::hardware::Hardware;
 use crate::mmu::promote::{PromoteError, promote};
+use crate::mmu::protect::forbid_fetches;
 use crate::mmu::prune::prune;
 use crate::mmu::reclaim::{Hand, take_some_out};
 use crate::mmu::seat::Cpu;
 use crate::mmu::slot::SlotError;
-use crate::mmu::split::{SplitError, split_in_place};
+use crate::mmu::split::{SplitError, cut, split_in_place};
 use crate::mmu::unlink::unlink;
 use ppc64_arch::addr::{GuestReal, LeafSize};
 
@@ -153,6 +154,45 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     pub fn age(&self, cpu: &mut Cpu, from: GuestReal, to: GuestReal) -> Aged {
         let _turn = self.begin();
         age(self, cpu, from.raw(), to.raw().min(self.end()))
+    }
+
+    /// Takes the right to fetch from the 4 KiB page at `at`, which is split off a huge leaf first. The next fetch is a storage interrupt, which gives it back: whoever wants to know when the guest comes to a
+    /// place asks here.
+    ///
+    /// ```
+    /// # use hv_core::mmu::*;
+    /// # use ppc64_arch::addr::{GuestReal, LeafSize};
+    /// # let memory = machine::Machine::with_pool(32 << 20, 2, 0);
+    /// # let space = Space::new(memory, 1, Granule::Auto).unwrap();
+    /// # let spec = SlotSpec { base: GuestReal::new(0), bytes: 8 << 20, source: Source::Zero, read_only: false };
+    /// # unsafe { space.add_slot(&spec) }.unwrap();
+    /// # let seat = Seat::new(&space, Cpu::new(0).unwrap());
+    ///
+    /// let (at, behind) = (GuestReal::new(0), GuestReal::new(0x1000));
+    /// seat.write(at, b"code").unwrap();
+    /// assert!(seat.is_fetchable(at));
+    /// seat.with_cpu(|space, cpu| space.forbid_fetch(cpu, at)).unwrap();
+    /// assert!(!seat.is_fetchable(at) && seat.is_fetchable(behind));
+    /// ```
+    ///
+    /// # Errors
+    /// [`SplitError::Smallest`] if a leaf of 64 KiB maps it, [`SplitError::OutOfMemory`] if the machine has no frame for the table of a split, and [`SplitError::NoLeaf`] beyond the end of the tree. Nothing has changed
+    /// then.
+    pub fn forbid_fetch(&self, cpu: &mut Cpu, at: GuestReal) -> Result<(), SplitError> {
+        let from = at.align_down(LeafSize::Size4K).raw();
+        let to = from.saturating_add(LeafSize::Size4K.bytes());
+        if to > self.end() {
+            return Err(SplitError::NoLeaf);
+        }
+        let _turn = self.begin();
+        cut(self, cpu, from)?;
+        cut(self, cpu, to)?;
+        // SAFETY: 1. The lock keeps every table.
+        if unsafe { self.walk(at) }.place.level.leaf == Some(LeafSize::Size64K) {
+            return Err(SplitError::Smallest);
+        }
+        forbid_fetches(self, cpu, from, to);
+        Ok(())
     }
 
     /// Frees the tables that map nothing. How many.
