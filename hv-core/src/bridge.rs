@@ -20,6 +20,10 @@ impl<H: Hardware> FaultHandler for Seat<'_, '_, H> {
         self.leave_guest();
     }
 
+    fn forbid_fetch(&self, page: GuestReal) -> bool {
+        !self.is_fetchable(page) || self.with_cpu(|space, cpu| space.forbid_fetch(cpu, page)).is_ok()
+    }
+
     fn wait(&self, vcpu: u32) {
         Seat::wait(self, vcpu);
     }

@@ -16,8 +16,8 @@ pub struct Errata {
     /// QEMU's TCG: a partition-scoped `tlbie` of one page drops what is cached for the *effective* address of that value. Translations of a whole partition are
     /// dropped as they should be.
     pub tlbie_page_by_effective_address: bool,
-    /// QEMU's TCG: LPCR\[MER\] does nothing, so that a guest which turns MSR\[EE\] on while an interrupt waits for it goes on. But there a hypervisor doorbell waits for the
-    /// guest's EE, as it should not, and ends the stay at just that moment.
+    /// QEMU's TCG: LPCR\[MER\] does nothing, so that a guest which turns MSR\[EE\] on while an interrupt waits for it goes on. But on
+    /// bare metal a hypervisor doorbell waits for the guest's EE, as it should not, and ends the stay at just that moment; under its nested API a privileged doorbell of ours can be had to do that.
     pub external_not_mediated: bool,
 }
 

@@ -30,6 +30,8 @@ pub enum Exit {
     Failed(i64),
     /// A [`Short`] way began with it, and knows what remains.
     Begun,
+    /// LPCR\[MER\] said that an interrupt waits, and the guest has turned MSR\[EE\] on: nothing else has happened.
+    LetIn,
 }
 
 /// A machine check of a guest, with what it is told if it is told.
@@ -71,6 +73,12 @@ pub trait Short {
 
 /// Runs a vCPU until its next exit.
 pub trait World {
+    /// Has `vcpu` leave ([`Exit::LetIn`]) when it turns MSR\[EE\] on in the next stay: LPCR\[MER\] is set, and for hardware that heeds it nothing is left to do. A world that needs a page for
+    /// it from which the guest cannot fetch asks `close` for that, which says whether it is so.
+    fn await_interrupts_on(&mut self, vcpu: &mut Vcpu, close: impl FnOnce(GuestReal) -> bool) {
+        _ = (vcpu, close);
+    }
+
     /// Runs `vcpu` until it leaves. `deadline` is the absolute host timebase at which it must leave at the latest. Exits that `short` can handle need not end
     /// the stay.
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit;
@@ -97,6 +105,12 @@ pub trait FaultHandler {
 
     /// Called right after it left the guest.
     fn left(&self) {}
+
+    /// Has the next fetch from the 4 KiB page at `page`, and from no other, be a storage interrupt; whether that could be done.
+    fn forbid_fetch(&self, page: GuestReal) -> bool {
+        _ = page;
+        false
+    }
 
     /// A fault of vCPU number `vcpu` has ended in [`Resolution::Wait`]: from now on the end of what it waits for wakes it. It is to be tried once more before the vCPU sleeps.
     fn wait(&self, vcpu: u32) {

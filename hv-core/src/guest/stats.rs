@@ -51,6 +51,8 @@ counters! {
     machine_check => "exit.machine_check",
     /// Machine checks after which the guest went on and was told nothing.
     recovered => "exit.recovered",
+    /// The guest let interrupts in while one waited.
+    let_in => "exit.let-in",
     /// Anything else, and failures to enter.
     other => "exit.other",
     /// H_CEDE that slept.
@@ -94,6 +96,7 @@ impl Counters {
             Exit::SystemReset => &mut self.system_reset,
             Exit::MachineCheck(_) => &mut self.machine_check,
             Exit::Unexpected(_) | Exit::Failed(_) => &mut self.other,
+            Exit::LetIn => &mut self.let_in,
             // Counted where it was begun.
             Exit::Begun => return,
         };

@@ -84,7 +84,7 @@ pub struct Machine {
     pub features: Option<Firmware>,
     /// What the firmware calls its version (`/ibm,opal/firmware/version`).
     pub firmware: Option<&'static str>,
-    /// Whether the machine is QEMU's model of one.
+    /// Whether the machine is QEMU's model of one, its processors included.
     pub emulated: bool,
 }
 
@@ -182,8 +182,13 @@ fn describe(tree: Tree<'static>, place: Range<u64>) -> Result<Machine, TreeError
         opal: opal(&root)?,
         features: features(&root),
         firmware: firmware(&root),
-        emulated: root.property("compatible").is_some_and(|names| names.starts_with(b"qemu,")),
+        emulated: is_emulated(&root),
     })
+}
+
+/// QEMU says that it is QEMU; only under KVM is there a hypervisor to be told about.
+fn is_emulated(root: &Node) -> bool {
+    root.property("compatible").is_some_and(|names| names.starts_with(b"qemu,")) && root.child("hypervisor").is_none()
 }
 
 /// Nodes of processors.

@@ -1,6 +1,7 @@
 //! The pseries platform: a partition under a PAPR hypervisor (the L0) that lets it run guests of its own by nested API v1.
 
 pub mod console;
+pub mod mediated;
 pub mod nested;
 pub mod number;
 pub mod rtas;
@@ -15,6 +16,7 @@ use crate::host::Around;
 use crate::terminal::Terminal;
 use hv_core::guest::cmdline::{Options, SelfTest};
 use ppc64_arch::cpu::{Hcall, hcall};
+use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::live;
 use tock_registers::interfaces::Writeable;
@@ -41,7 +43,7 @@ impl Platform for Pseries {
     }
 
     fn world(machine: &Machine, cpu: Cpu) -> world::Nested {
-        world::Nested::new(cpu, machine.decrementer_bits)
+        world::Nested::new(cpu, machine.decrementer_bits, Errata::of(machine.pvr, machine.emulated))
     }
 
     fn terminal(machine: &Machine) -> Terminal {

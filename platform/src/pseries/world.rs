@@ -1,6 +1,6 @@
 //! Runs a guest's processor on this CPU, and sleeps for it.
 
-use super::{call, nested, number, xics};
+use super::{call, mediated, nested, number, xics};
 use crate::below::GuestWorld;
 use crate::decrementer::Decrementer;
 use crate::exits;
@@ -10,11 +10,17 @@ use crate::record;
 use hv_core::guest::host::Short;
 use hv_core::guest::{Exit, Vcpu, World};
 use hv_core::mmu::Flush;
+use ppc64_arch::addr::GuestReal;
 use ppc64_arch::cpu;
+use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::{LPCR, live};
 use ppc64_arch::trap::{Msr, Srr1};
 use tock_registers::interfaces::Writeable;
+
+/// A stay is not meant to be shorter, in timebase ticks (200 microseconds at 512 MHz): one whose time is over before the L0 has begun it is never ended by that in QEMU, and goes on until something else
+/// ends it.
+const SHORTEST_STAY: u64 = 102_400;
 
 /// A guest's world under nested API v1.
 pub struct Nested {
@@ -26,18 +32,21 @@ pub struct Nested {
     owner: Owner,
     /// This CPU's number.
     number: usize,
+    errata: Errata,
+    /// The next stay is to end when the guest enables interrupts.
+    awaits_interrupts_on: bool,
 }
 
 impl Nested {
     /// A world on a CPU of design `cpu` whose decrementer has this many bits.
     #[must_use]
-    pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
+    pub fn new(cpu: Cpu, decrementer_bits: u32, errata: Errata) -> Self {
         let decrementer = Decrementer::new(decrementer_bits);
         // HVICE: the L0 promotes our external interrupts to hypervisor virtualization ones.
         let lpcr = radix_guest(decrementer.is_large()) | field(LPCR::HVICE::SET);
         let number = crate::memory::cpu();
         let owner = Owner::new(number, cpu.is_v31());
-        Self { facilities: facilities(cpu), lpcr, decrementer, owner, number }
+        Self { facilities: facilities(cpu), lpcr, decrementer, owner, number, errata, awaits_interrupts_on: false }
     }
 
     /// Writes what the CPU has to hold before the guest runs.
@@ -49,7 +58,7 @@ impl Nested {
         // All of it is handed over at each entry.
         vcpu.modes_changed = false;
         vcpu.hv.hfscr = self.facilities;
-        vcpu.hv.hdec_expiry = deadline;
+        vcpu.hv.hdec_expiry = deadline.max(cpu::timebase().wrapping_add(SHORTEST_STAY));
         // SAFETY: 1. the L0 lets us use what a guest may use; 2. translation is off, and interrupts are disabled; 3. all else is handed over at each entry, and the partition's
         // translations are dropped here.
         if unsafe { self.owner.take(vcpu) }.came {
@@ -61,6 +70,12 @@ impl Nested {
         }
         self.decrementer.ensure(vcpu.dec_expiry);
     }
+
+    /// What an exit with `vector` means, `armed` being what [`mediated::arm`] said before.
+    fn after(&mut self, vcpu: &mut Vcpu, vector: u64, armed: bool) -> Exit {
+        vcpu.regs.trap = vector;
+        if armed && mediated::disarm(vcpu, vector) { Exit::LetIn } else { decode(vcpu, vector) }
+    }
 }
 
 impl GuestWorld for Nested {
@@ -71,18 +86,24 @@ impl GuestWorld for Nested {
 }
 
 impl World for Nested {
+    fn await_interrupts_on(&mut self, vcpu: &mut Vcpu, close: impl FnOnce(GuestReal) -> bool) {
+        let wanted = self.errata.external_not_mediated && mediated::can_be(vcpu);
+        self.awaits_interrupts_on = wanted && close(mediated::PAGE);
+    }
+
     /// All exits end the stay: the L0 has stored every register already.
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, _: &mut S) -> Exit {
         self.prepare(vcpu, deadline);
         record::enters(self.number, vcpu.hv.lpid, vcpu.id, vcpu.regs.nip);
+        let armed = core::mem::take(&mut self.awaits_interrupts_on);
+        if armed {
+            mediated::arm(vcpu);
+        }
         let left = nested::enter(&mut vcpu.hv, &mut vcpu.regs);
         vcpu.dec_expiry = self.decrementer.expiry();
         record::left(self.number, vcpu.regs.nip, cpu::timebase());
         match left {
-            Ok(vector) => {
-                vcpu.regs.trap = vector;
-                decode(vcpu, vector)
-            }
+            Ok(vector) => self.after(vcpu, vector, armed),
             Err(code) => Exit::Failed(code),
         }
     }

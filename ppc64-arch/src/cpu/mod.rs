@@ -13,7 +13,7 @@ mod tlb;
 pub use crate::extended::{Extended, Facilities, Monitor, OnlyV30, SinceV31};
 pub use barrier::{hwsync, isync, lwsync, ptesync};
 pub use cache::{CACHE_LINE, copy, sync_instructions, zero};
-pub use doorbell::{hush, ring};
+pub use doorbell::{hush, hush_privileged, ring, ring_privileged};
 pub use hcall::{Hcall, hcall};
 pub use misc::{darn, medium_priority, timebase, very_low_priority};
 pub use order::{load_big_endian, swap_bytes};

@@ -71,6 +71,8 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
             self.desk.counters.delivered += 1;
         } else {
             vcpu.set_lpcr(LPCR::MER::SET);
+            let memory = self.desk.memory;
+            self.world.await_interrupts_on(vcpu, |page| memory.forbid_fetch(page));
         }
         deadline.min(now.saturating_add((self.desk.host.timebase_hz() / SHORT_SLICES).max(1)))
     }
@@ -87,6 +89,7 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
         self.desk.counters.exit(&exit);
         match exit {
             Exit::Begun => return self.go_on(vcpu),
+            Exit::LetIn => {}
             Exit::Hcall => return Ok(self.desk.hypervisor_call(vcpu)),
             Exit::Storage(fault) => return self.storage(vcpu, &fault),
             Exit::Hdec | Exit::External => self.desk.machine.look_at_devices(self.desk.cpu, self.desk.host),
