@@ -16,4 +16,4 @@ pub use hcall::{Hcall, hcall};
 pub use misc::{darn, medium_priority, timebase, very_low_priority};
 pub use order::{load_big_endian, swap_bytes};
 pub use stop::stop;
-pub use tlb::{drop_segments, local_complete, tlb_complete, tlbie, tlbiel};
+pub use tlb::{drop_segments, local_complete, tlb_complete, tlbie, tlbie_hash, tlbiel, tlbiel_hash};
