@@ -15,6 +15,8 @@ mod log;
 mod bridge;
 #[cfg(feature = "guest")]
 pub mod guest;
+#[cfg(feature = "hash")]
+pub mod hash;
 #[cfg(feature = "mmu")]
 pub mod mmu;
 #[cfg(feature = "guest")]
