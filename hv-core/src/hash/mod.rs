@@ -57,6 +57,8 @@ mod commit;
 mod evict;
 pub mod fault;
 mod find;
+#[cfg(all(test, loom))]
+mod interleavings;
 pub mod lock;
 pub mod machine;
 mod reverse;
