@@ -8,6 +8,8 @@ use crate::sync::relax;
 use ppc64_arch::hash::{PaprEntry, Word0};
 
 const RECORDED: u64 = 0x180;
+/// Another page of guest real memory.
+const ELSEWHERE: u64 = 0x3000;
 
 fn entered(world: &World) {
     assert_eq!(world.enter(0, PAGE, OPEN), Ok(0));
@@ -106,7 +108,7 @@ fn a_load_and_another_page_that_takes_the_place() {
 }
 
 #[test]
-fn a_load_of_an_absent_page_and_an_entry_that_comes_back_closed() {
+fn a_load_of_an_absent_page_and_an_entry_that_comes_back_for_another() {
     every_order(
         3,
         false,
@@ -115,11 +117,13 @@ fn a_load_of_an_absent_page_and_an_entry_that_comes_back_closed() {
         |w| {
             let was = remove(w);
             // Elsewhere, if the fault has this place locked just then.
-            assert!(w.enter(1, PAGE, CLOSED).is_ok());
-            was
+            (was, w.enter(1, PAGE, CLOSED | ELSEWHERE).expect("a free place"))
         },
-        |w, access, was| {
+        |w, access, (was, index)| {
             assert!(access != Ended::Stored || was.word1 & RECORDED == RECORDED, "stored by an entry that forbids it");
+            let raw = w.machine().raw(index as usize);
+            let right = raw.word1.bits() & 0xf000 == ELSEWHERE;
+            assert!(!raw.word0.contains(Word0::VALID) || right, "the new entry shows the page of the old one");
             assert_eq!(w.access(0, PAGE, Some(NEW)), Ended::Refused);
         },
     );

@@ -418,7 +418,7 @@ enum Reached {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 1000, ..ProptestConfig::default() })]
     #[test]
     fn any_sequence_of_calls_and_accesses_is_what_a_plain_map_makes_of_it(steps in prop::collection::vec(step(), 1..60)) {
         let mut run = Run::new();
