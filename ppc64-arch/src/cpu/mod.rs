@@ -18,4 +18,6 @@ pub use hcall::{Hcall, hcall};
 pub use misc::{darn, medium_priority, timebase, very_low_priority};
 pub use order::{load_big_endian, swap_bytes};
 pub use stop::stop;
-pub use tlb::{drop_segments, local_complete, tlb_complete, tlbie, tlbiel, tlbiel_of_processes};
+pub use tlb::{
+    drop_segments, local_complete, tlb_complete, tlbie, tlbie_hash, tlbiel, tlbiel_hash, tlbiel_of_processes,
+};
