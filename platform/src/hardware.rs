@@ -117,6 +117,10 @@ unsafe impl Hardware for Machine {
         self.0.kick(cpu);
     }
 
+    fn stuck(&self, cpu: usize) {
+        defmt::error!("a CPU does not answer its kick: {}", defmt::Display2Format(&crate::record::of(cpu)));
+    }
+
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
         self.0.set_partition(lpid, scoped, process);
     }

@@ -106,8 +106,6 @@ fn run_on<P: Platform>(machine: &Machine) -> Result<Outcome, Refusal> {
 /// From a machine that is ready to the guest's end. What it keeps on the stack is large: a self-test does not pay for it.
 #[inline(never)]
 fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Result<Ended, Refusal> {
-    P::cpus(machine, cpus::CPUS);
-    P::on_each(&|cpu| defmt::debug!("CPU {=u64} is there", cpu as u64));
     let payload = boot::payload::find(machine)?;
     let memory = boot::frames::pool(machine, P::hardware())?;
     if options.twins {
@@ -122,7 +120,7 @@ fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Resul
     let start = ppc64_arch::cpu::timebase();
     let ended = guest.run(&crew, &space, &waker, &host)?;
     let (counters, stats) = crew.counted();
-    report::all(&space, &stats, &counters, start, machine.timebase_hz);
+    report::all(&space, &stats, &counters, crew.len(), (start, machine.timebase_hz));
     Ok(ended)
 }
 

@@ -25,7 +25,7 @@ use hv_core::guest::Vcpu;
 pub struct Taken {
     /// The CPU is another vCPU's now, or comes to this one from another CPU: what stays the same for as long as one has it is to be loaded.
     pub anew: bool,
-    /// It was on another CPU last: this CPU's translations of the partition are to be dropped.
+    /// It was on another CPU last, or on none in this life: this CPU's translations of the partition are to be dropped.
     pub came: bool,
 }
 
@@ -79,7 +79,8 @@ impl Owner {
         self.current = Some((vcpu.hv.lpid, vcpu.id));
         self.stored = false;
         let before = vcpu.last_cpu.replace(self.cpu);
-        Taken { anew: true, came: before.is_some_and(|before| before != self.cpu) }
+        // One that begins anew may have been here in its life before.
+        Taken { anew: true, came: before != Some(self.cpu) }
     }
 
     /// Stores with `vcpu` what of it is here alone; whether something was.

@@ -8,7 +8,14 @@ use hv_core::mmu::stats::{Outcome, Stats};
 use hv_core::mmu::{Hardware, Space};
 
 /// Prints every figure.
-pub fn all<H: Hardware>(space: &Space<'_, H>, stats: &Stats, counters: &Counters, start: u64, hz: u64) {
+pub fn all<H: Hardware>(
+    space: &Space<'_, H>,
+    stats: &Stats,
+    counters: &Counters,
+    cpus: usize,
+    (start, hz): (u64, u64),
+) {
+    stat("sched.cpus", cpus as u64);
     counters.for_each(|name, value| defmt::println!("stat {=str} {=u64}", name, value));
     if let Some(first) = counters.first_user_exit_tb {
         let micros = u128::from(first.saturating_sub(start)) * 1_000_000 / u128::from(hz.max(1));

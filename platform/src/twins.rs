@@ -25,14 +25,21 @@ struct Twin<'m, P: Platform> {
     runner: Runner<'m, InTurns<'m, P::World>, Around, Seat<'m, 'm, Hardware>>,
     machine: &'m Machine,
     processor: &'m Processor,
+    /// It called H_CEDE, and has had no reason to run since.
+    sleeps: bool,
     ended: Option<Ended>,
 }
 
 impl<P: Platform> Twin<'_, P> {
-    /// Enters it once. Whatever it would wait for, it runs on: the other one has had its turn.
+    /// Enters it once, unless it sleeps.
     fn turn(&mut self) {
         let mut vcpu = self.processor.vcpu.lock();
+        if self.sleeps && !self.runner.has_reason_to_run(0, self.processor, vcpu.dec_expiry) {
+            return;
+        }
+        self.sleeps = false;
         match self.runner.turn(&mut vcpu) {
+            Some(Parting::Ceded) => self.sleeps = true,
             Some(Parting::Over) => self.ended = self.machine.ended(),
             Some(Parting::Stopped) => self.ended = Some(Ended::Stopped(StopReason::AllStopped)),
             _ => {}
@@ -96,7 +103,7 @@ fn twin<'m, P: Platform>(
     // Nobody else takes it from the scheduler.
     _ = machine.sched.next(0, &machine.kicks(0, around));
     runner.dispatched(processor, &mut processor.vcpu.lock());
-    Ok(Twin { runner, machine, processor, ended: None })
+    Ok(Twin { runner, machine, processor, sleeps: false, ended: None })
 }
 
 /// Makes something large that stays. A function of its own, so that what is made does not stand on the stack of the next one's.

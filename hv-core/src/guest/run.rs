@@ -151,13 +151,18 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
         self.desk.counters.dispatches += 1;
         self.desk.counters.moves += u64::from(vcpu.cpu != self.desk.cpu);
         vcpu.cpu = self.desk.cpu;
+        let reason = self.reason(processor, vcpu, now);
+        if core::mem::take(&mut vcpu.ceded) {
+            // What it returns to is the end of a sleep, for whatever reason: a prod is used up by it.
+            processor.take_prod();
+        }
         let dispatch = Dispatch {
             cpu: u32::try_from(self.desk.cpu).unwrap_or(u32::MAX),
             nip: vcpu.regs.nip,
             msr: vcpu.regs.msr,
             now,
             ready_since: processor.dispatched(now, vcpu.dec_expiry),
-            reason: self.reason(processor, vcpu, now),
+            reason,
         };
         processor.vpa.dispatched(self.desk.memory, &dispatch);
     }
@@ -185,7 +190,10 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
                 processor.ready(now);
                 processor.vpa.conferred(self.desk.memory, now);
             }
-            Parting::Ceded => processor.vpa.ceded(self.desk.memory, now),
+            Parting::Ceded => {
+                vcpu.ceded = true;
+                processor.vpa.ceded(self.desk.memory, now);
+            }
             Parting::Stopped => {
                 processor.vpa.reset();
                 if let Ok(wakes) = self.desk.machine.xics.reset_server(vcpu.id) {
@@ -210,9 +218,7 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
                 let _taken = to.is_some_and(|to| sched.confer(to as usize, cpu));
                 sched.requeue(id, cpu);
             }
-            Parting::Ceded => {
-                return self.block(id, processor, expiry);
-            }
+            Parting::Ceded => return self.block(id, processor, expiry),
             Parting::Waits => {
                 self.desk.counters.put_aside += 1;
                 let again = self.now().saturating_add(self.hz() / LONG_WAIT);
@@ -237,20 +243,20 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
     /// H_CEDE: it is blocked until there is an interrupt, its decrementer turns negative, or H_PROD came. A wake that comes between the look and the block
     /// makes the block fail, and then there is another look.
     fn block(&mut self, id: usize, processor: &Processor, expiry: u64) -> bool {
-        let machine = self.desk.machine;
-        loop {
-            let server = u32::try_from(id).unwrap_or(u32::MAX);
-            let awake = machine.xics.is_pending(server) || self.now() >= expiry || processor.has_mail();
-            if awake {
-                processor.take_prod();
-                return false;
-            }
-            if machine.sched.block(id, self.desk.cpu, expiry) {
+        while !self.has_reason_to_run(id, processor, expiry) {
+            if self.desk.machine.sched.block(id, self.desk.cpu, expiry) {
                 self.desk.counters.idles += 1;
                 self.due = self.due.min(expiry);
                 return true;
             }
         }
+        false
+    }
+
+    /// Whether there is something that ends vCPU `id`'s sleep. Its decrementer turns negative at `expiry`.
+    pub fn has_reason_to_run(&self, id: usize, processor: &Processor, expiry: u64) -> bool {
+        let server = u32::try_from(id).unwrap_or(u32::MAX);
+        self.desk.machine.xics.is_pending(server) || self.now() >= expiry || processor.has_mail()
     }
 
     /// Nobody wants this CPU: it sleeps until somebody does.
@@ -316,9 +322,9 @@ impl<'a, W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'a, W, H, M> {
         self.until = now.saturating_add((self.hz() / SLICES).max(1));
     }
 
-    /// Wakes vCPUs whose time has come.
+    /// Wakes vCPUs whose time has come. Only this CPU's own blocks make the next time earlier, and they say so.
     fn look_at_clock(&mut self, now: u64) {
-        if now >= self.due || self.due == u64::MAX {
+        if now >= self.due {
             self.due = self.desk.machine.sched.due(
                 self.desk.cpu,
                 now,

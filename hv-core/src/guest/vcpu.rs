@@ -33,6 +33,8 @@ pub struct Vcpu {
     pub platform: [u64; PLATFORM_WORDS],
     /// The CPU that runs it, or ran it last.
     pub cpu: usize,
+    /// It called H_CEDE, and did not run since.
+    pub ceded: bool,
     /// Finds out whether it gets anywhere.
     pub storm: Storm,
     /// The registers that no exit stores, as [`World::put_away`](super::World::put_away) left them.
@@ -77,6 +79,7 @@ impl Vcpu {
             modes_changed: true,
             platform: [0; PLATFORM_WORDS],
             cpu: 0,
+            ceded: false,
             storm: Storm::default(),
             extended: Extended::default(),
             last_cpu: None,

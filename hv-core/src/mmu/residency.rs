@@ -11,8 +11,8 @@
 //! That is store buffering once more: the CPU that enters sees the new version, or the one that flushes sees it inside. A CPU in the hypervisor counts as
 //! outside, so two that flush at the same time do not wait for each other.
 //!
-//! A kick costs both sides (under another hypervisor it is a call), so each is kicked once, all of them before the first is waited for, and again only after [`KICK_TURNS`] looks. A wait
-//! that goes on for [`STUCK_TURNS`] is reported, and goes on: what is flushed may not be freed before.
+//! A kick costs both sides (under another hypervisor it is a call), so each is kicked once, all of them before the first is waited for, and again only after `KICK_TURNS` looks. A wait
+//! that goes on for `STUCK_TURNS` is reported, and goes on: what is flushed may not be freed before.
 
 use super::pins::MAX_CPUS;
 use crate::sync::{AtomicU64, CacheLine, Ordering, fence, relax};

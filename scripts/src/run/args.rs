@@ -67,7 +67,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,
     /// A hypervisor that was built before, as ELF [default: build it now]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", overrides_with = "hypervisor")]
     pub hypervisor: Option<PathBuf>,
     /// Make one page a fault and none ahead, to measure what one costs
     #[arg(long)]

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub enum Program {
     /// Load of many kinds, with verification
     StressNg,
-    /// Starts one kernel from another; the guest's own kernel is put beside it, as /root/vmlinux
+    /// Starts one kernel from another; the guest's own kernel is put beside it, as vmlinux
     Kexec,
 }
 

@@ -83,6 +83,13 @@ impl Stats {
         Ok(())
     }
 
+    /// Checks that so many CPUs ran the guest.
+    pub fn check_cpus(&self, wanted: &str) -> Result<()> {
+        let count = self.get("sched.cpus");
+        ensure!(count.to_string() == wanted, "{count} CPUs ran the guest instead of {wanted}");
+        Ok(())
+    }
+
     /// Checks that all counters of one kind got so far, and that there are some.
     pub fn each_reaches_but(&self, kind: &str, but: &str, least: u64) -> Result<()> {
         let mut names = self.0.keys().filter(|name| name.starts_with(kind) && *name != but).peekable();

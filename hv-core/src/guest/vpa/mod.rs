@@ -105,8 +105,8 @@ impl From<Refused> for Rc {
 
 impl Vpa {
     /// The areas of a processor that runs already.
-    #[must_use]
-    pub fn running() -> Self {
+    #[cfg(test)]
+    fn running() -> Self {
         Self { state: State::Running, ..Self::default() }
     }
 
