@@ -99,7 +99,7 @@ pub use age::Aged;
 pub use dirty::LogError;
 pub use discipline::Discipline;
 pub use disturb::Disturber;
-pub use frame::{Frame, FramePool, Memory};
+pub use frame::{Extent, Frame, FramePool, Memory};
 pub use hardware::{Flush, Hardware};
 pub use promote::PromoteError;
 pub use request::{Access, Awaited, Reflect, Resolution, StorageFault, Ticket};
