@@ -69,6 +69,21 @@ pub unsafe fn tlbie_hash(operands: hash::Operands) {
     }
 }
 
+/// Begins to drop what `operands`, which name a hash partition, say, on every CPU, and with it what is cached of the partition's own entry (RIC=2); [`tlb_complete`] waits for it.
+///
+/// # Safety
+/// As for [`tlbie`].
+#[inline]
+pub unsafe fn tlbie_hash_all(operands: hash::Operands) {
+    // SAFETY: 1. passed on to the caller; 2. as above.
+    unsafe {
+        asm!(
+            ".long {word}", word = const hash::Operands::ALL_WORD, in("r4") operands.rb, in("r5") operands.rs,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
 /// Begins to drop what `operands` name on this CPU, of the hash partition in LPIDR; [`local_complete`] waits for it.
 ///
 /// # Safety

@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | [`pages`] | base and actual page sizes, and how an entry says which (L, LP) |
 //! | [`segment`] | segment sizes, the VSID word of an SLB entry and of ASDR, virtual addresses, the VRMA |
+//! | [`slb`] | the segments of a virtual processor that is not in a CPU |
 //! | [`entry`] | the two doublewords of an HPTE, as hardware has them since ISA 3.0, and as PAPR's calls have them |
 //! | [`protection`] | PP, keys, N and G: who may do what |
 //! | [`table`] | the table's size, the hash, PTEGs and the numbers of entries; which virtual page an entry is about |
@@ -23,6 +24,7 @@ pub mod pages;
 pub mod pate;
 pub mod protection;
 pub mod segment;
+pub mod slb;
 pub mod table;
 pub mod tlbie;
 
@@ -30,4 +32,5 @@ pub use entry::{Entry, PaprEntry, Word0, Word1};
 pub use pages::{PageSize, Pages};
 pub use protection::{Key, Wanted};
 pub use segment::{Segment, VirtualAddress, VsidWord};
+pub use slb::Segments;
 pub use table::Shape;

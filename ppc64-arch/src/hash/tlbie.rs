@@ -22,6 +22,7 @@ const PAGE_NUMBER: u64 = mask(0, 51);
 const AVAL: u64 = mask(56, 62);
 const LARGE: u64 = 1;
 const IS_PARTITION: u64 = 2;
+const IS_ALL: u64 = 3;
 
 /// The operands of one `tlbie`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +70,24 @@ impl Operands {
         Self { rb: IS_PARTITION << shift(53), rs: lpid as u64 }
     }
 
+    /// Everything of all partitions, for `tlbiel`.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self { rb: IS_ALL << shift(53), rs: 0 }
+    }
+
+    /// Whether a whole partition is named, not a page.
+    #[must_use]
+    pub const fn is_partition(self) -> bool {
+        self.rb >> shift(53) & IS_ALL == IS_PARTITION
+    }
+
+    /// Whose translations.
+    #[must_use]
+    pub const fn lpid(self) -> u32 {
+        (self.rs & mask(32, 63)) as u32
+    }
+
     /// The `tlbiel`s that drop what `self`, which names a whole partition, does: one a set. POWER9 has twice as many sets in this mode as in radix (POWER9 User's Manual).
     pub fn sets(self, cpu: Cpu) -> impl Iterator<Item = Self> {
         let sets: u64 = match cpu {
@@ -86,6 +105,9 @@ impl Operands {
 
     /// The instruction word of `tlbie r4, r5` with these operands (RB in r4, RS in r5).
     pub const WORD: u32 = 31 << 26 | 5 << 21 | 4 << 11 | 306 << 1;
+
+    /// The same with RIC=2: what is cached of partition table entries goes as well. For [`Operands::partition`] only.
+    pub const ALL_WORD: u32 = Self::WORD | 2 << 18;
 
     /// The same of `tlbiel r4, r5`.
     pub const LOCAL_WORD: u32 = 31 << 26 | 5 << 21 | 4 << 11 | 274 << 1;
@@ -123,6 +145,9 @@ mod tests {
     #[test]
     fn a_partition_is_named_by_the_scope_alone() {
         assert_eq!(Operands::partition(0xabc), Operands { rb: 0x800, rs: 0xabc });
+        assert_eq!(Operands::all(), Operands { rb: 0xc00, rs: 0 });
+        assert!(Operands::partition(0xabc).is_partition() && !Operands::all().is_partition());
+        assert_eq!(Operands::partition(0xabc).lpid(), 0xabc);
     }
 
     #[test]
@@ -135,8 +160,9 @@ mod tests {
 
     #[test]
     fn the_words_are_those_that_assemblers_make() {
-        // tlbie r4,r5,0,0,0 and tlbiel r4,r5,0,0,0 as GNU as assembles them for POWER9.
-        assert_eq!((Operands::WORD, Operands::LOCAL_WORD), (0x7ca0_2264, 0x7ca0_2224));
+        // tlbie r4,r5,0,0,0, tlbie r4,r5,2,0,0 and tlbiel r4,r5,0,0,0 as GNU as assembles them for POWER9.
+        let words = (Operands::WORD, Operands::ALL_WORD, Operands::LOCAL_WORD);
+        assert_eq!(words, (0x7ca0_2264, 0x7ca8_2264, 0x7ca0_2224));
     }
 
     #[test]
@@ -162,6 +188,7 @@ mod tests {
                 prop_assert_eq!(name(at(raw)) == name(at(other)), same);
             }
             prop_assert_eq!(name(base).rb & mask(52, 53), 0);
+            prop_assert!(!name(base).is_partition() && name(base).lpid() == lpid);
         }
     }
 }
