@@ -13,7 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 use hv_core::guest::cmdline::Options;
-use hv_core::guest::devtree::{self, GuestConfig};
+use hv_core::guest::devtree::{self, GuestConfig, Translation};
 use hv_core::guest::layout::{self, Layout, Wanted};
 use hv_core::guest::machine::Settings;
 use hv_core::guest::rtas::blob;
@@ -73,6 +73,7 @@ impl<'m, P: Platform> Guest<'m, P> {
             memory_bytes,
             cpus: u32::try_from(options.cpus).unwrap_or(1),
             pvr: host.pvr,
+            translation: Translation::Radix,
             decrementer_bits: host.decrementer_bits,
             timebase_hz: u32::try_from(host.timebase_hz).unwrap_or(u32::MAX),
             clock_hz: host.clock_hz,

@@ -1,6 +1,7 @@
 //! What a guest's world needs from the platform: two small traits, so that everything above runs in host tests.
 
 use super::vcpu::Vcpu;
+use crate::hash;
 use crate::mmu::{Resolution, StorageFault};
 use ppc64_arch::addr::GuestReal;
 use ppc64_arch::mce::Severity;
@@ -10,8 +11,10 @@ use ppc64_arch::mce::Severity;
 pub enum Exit {
     /// `sc 1` from any state; `nip` stands after it.
     Hcall,
-    /// HDSI or HISI.
+    /// HDSI or HISI of a radix guest.
     Storage(StorageFault),
+    /// HDSI or HISI of a hash guest.
+    HashStorage(hash::Fault),
     /// The hypervisor decrementer: a time slice is over, or a pending interrupt is to be looked at.
     Hdec,
     /// An interrupt for the hypervisor itself (0x500 or 0xEA0): its console, or a kick.
@@ -65,6 +68,11 @@ pub enum Next {
 pub trait Short {
     /// A storage interrupt. `regs.nip` and `regs.msr` are there, of the rest nothing has to be.
     fn storage(&mut self, vcpu: &mut Vcpu, fault: &StorageFault) -> Next;
+    /// The same of a hash guest.
+    fn hash_storage(&mut self, vcpu: &mut Vcpu, fault: &hash::Fault) -> Next {
+        _ = (vcpu, fault);
+        Next::Whole
+    }
     /// A call: r0 to r12, nip and MSR are there, and may be changed.
     fn call(&mut self, vcpu: &mut Vcpu) -> Next;
 }
@@ -87,10 +95,19 @@ pub trait World {
     }
 }
 
+/// What became of a hash guest's storage interrupt.
+pub type HashAnswer = hash::Outcome;
+
 /// Resolves storage interrupts: the memory half.
 pub trait FaultHandler {
     /// Makes the access possible, or says why not.
     fn fault(&self, fault: &StorageFault) -> Resolution;
+
+    /// The same for a hash guest. A handler of radix guests' faults is never asked: what says so is broken.
+    fn hash_fault(&self, fault: &hash::Fault) -> HashAnswer {
+        _ = fault;
+        HashAnswer::Memory(Resolution::MachineError)
+    }
 
     /// Called right before the CPU enters the guest: flushes that it missed outside are made up for.
     fn entering(&self) {}

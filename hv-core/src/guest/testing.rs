@@ -228,6 +228,7 @@ impl World for Script<'_> {
             let next = match &exit {
                 Exit::Hcall if self.short_way => short.call(vcpu),
                 Exit::Storage(fault) if self.short_way => short.storage(vcpu, fault),
+                Exit::HashStorage(fault) if self.short_way => short.hash_storage(vcpu, fault),
                 _ => Next::Whole,
             };
             match next {

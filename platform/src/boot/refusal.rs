@@ -109,6 +109,10 @@ fn command_line(f: &mut fmt::Formatter<'_>, why: &CmdlineError<'_>) -> fmt::Resu
             write!(f, "{word}: the budget is a multiple of 64 KiB, such as 256M")
         }
         CmdlineError::BadCpus(word) => write!(f, "{word}: give a number from 1 to 8"),
+        CmdlineError::BadMmu(word) => write!(f, "{word}: the MMU is radix or hash"),
+        CmdlineError::BadHptSize(word) => {
+            write!(f, "{word}: the size of a hashed table is a power of two from 256K to 16G")
+        }
         CmdlineError::BadGranule(word) => write!(f, "{word}: the granule is 4k, 64k, 2m or auto"),
         CmdlineError::BadSelfTest(word) => {
             write!(
