@@ -10,7 +10,7 @@
 //! | [`vectors`] | where interrupts arrive, and which of them are a guest's exits |
 //! | [`switch`] | into the guest and back, and the short way |
 //! | [`world`] | the registers around that |
-//! | [`own`] | our own translation |
+//! | [`own`], [`hashed`] | our own translation, and what hash guests need instead of it |
 //! | [`machine_check`] | what is done about machine checks of the guest |
 //! | [`measures`] | what is done against speculation |
 //! | [`translations`], [`places`] | the partition table, `tlbie` and `tlbiel`, and which of the two |
@@ -18,6 +18,7 @@
 //! Addresses of the hypervisor are real addresses, with translation on or off ([`own`]).
 
 pub mod delay;
+pub mod hashed;
 pub mod i2c;
 pub mod machine_check;
 pub mod measures;
