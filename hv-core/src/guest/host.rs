@@ -169,6 +169,10 @@ pub trait GuestMemory {
     fn contains(&self, at: GuestReal, bytes: u64) -> bool;
     /// Tells where the process table stands (H_REGISTER_PROC_TBL): doubleword 1 of the partition table entry, native order.
     fn set_process_table(&self, dw1: u64);
+    /// The guest's hashed table, if it is a hash guest.
+    fn hash(&self) -> Option<&dyn hash::Calls> {
+        None
+    }
     /// Upkeep that a measuring guest asks for: how many pages it concerned, as far as that is counted.
     ///
     /// # Errors

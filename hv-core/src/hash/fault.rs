@@ -23,7 +23,7 @@ use crate::sync::relax;
 use ppc64_arch::addr::{EffAddr, GuestReal};
 use ppc64_arch::hash::protection::Forbidden;
 use ppc64_arch::hash::table::Hashed;
-use ppc64_arch::hash::{Pages, VsidWord, Wanted, Word1};
+use ppc64_arch::hash::{Pages, VsidWord, Word1, protection};
 use ppc64_arch::trap::Dsisr;
 
 /// How often a fault looks again before it says so.
@@ -62,54 +62,83 @@ pub enum Outcome {
     Busy,
 }
 
-/// One look, and at most one commit.
-enum Attempt {
+/// One look.
+pub(super) enum Look {
+    /// That is the end of it.
     End(Outcome),
+    /// Something moved, or was made: another look.
     Again,
+    /// The guest's entry lets the access through: its page has to be there.
+    Wanted(Wanted),
+}
+
+/// A page that an entry of the guest's wants, as it was seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    seen: Glance,
+    pages: Pages,
+    /// Where the access goes.
+    at: GuestReal,
+    access: Access,
+}
+
+impl Wanted {
+    /// Makes the page. What it says is no [`Resolution::Resume`] has to be done instead.
+    pub(super) fn prepare<B: Backing>(&self, backing: &B) -> Result<(), Outcome> {
+        match backing.prepare(self.at, self.pages.actual(), self.access) {
+            Resolution::Resume => Ok(()),
+            other => Err(Outcome::Memory(other)),
+        }
+    }
+}
+
+/// How often a fault is looked at before it is said that others are at it all the time.
+pub(super) fn patiently(mut attempt: impl FnMut() -> Option<Outcome>) -> Outcome {
+    for _ in 0..TRIES {
+        if let Some(outcome) = attempt() {
+            return outcome;
+        }
+        relax();
+    }
+    Outcome::Busy
 }
 
 impl<T: Translations> Hpt<'_, T> {
     /// Resolves a storage interrupt.
     pub fn fault<B: Backing>(&self, backing: &B, fault: &Fault) -> Outcome {
-        let Some(sought) = sought(fault) else { return Outcome::Reflect(causes(fault, Dsisr::NO_TRANSLATION)) };
-        for _ in 0..TRIES {
-            match self.attempt(backing, fault, sought) {
-                Attempt::End(outcome) => return outcome,
-                Attempt::Again => relax(),
-            }
-        }
-        Outcome::Busy
+        patiently(|| match self.look(backing, fault) {
+            Look::End(outcome) => Some(outcome),
+            Look::Again => None,
+            Look::Wanted(wanted) => match wanted.prepare(backing) {
+                Ok(()) => self.settle(backing, &wanted),
+                Err(outcome) => Some(outcome),
+            },
+        })
     }
 
-    fn attempt<B: Backing>(&self, backing: &B, fault: &Fault, sought: Sought) -> Attempt {
+    /// What the guest's entries say about a fault.
+    pub(super) fn look<B: Backing>(&self, backing: &B, fault: &Fault) -> Look {
+        let nothing = Look::End(Outcome::Reflect(causes(fault, Dsisr::NO_TRANSLATION)));
+        let Some(sought) = sought(fault) else { return nothing };
         match self.find(sought) {
-            Found::Entry(seen, pages) => self.resolve(backing, fault, seen, pages),
-            Found::Moving => Attempt::Again,
+            Found::Entry(seen, pages) => resolve(fault, seen, pages),
+            Found::Moving => Look::Again,
             Found::Nowhere if fault.asdr.is_real_mode() => self.make_real(backing, fault, sought),
-            Found::Nowhere => Attempt::End(Outcome::Reflect(causes(fault, Dsisr::NO_TRANSLATION))),
+            Found::Nowhere => nothing,
         }
     }
 
-    /// What the guest's entry, as it was seen, makes of the access.
-    fn resolve<B: Backing>(&self, backing: &B, fault: &Fault, seen: Glance, pages: Pages) -> Attempt {
-        let Fault { asdr, problem_state, amr, iamr, .. } = *fault;
-        if let Some(why) = seen.view.forbids(wanted(fault.access), asdr, problem_state, amr, iamr) {
-            return Attempt::End(Outcome::Reflect(causes(fault, forbidden(why))));
-        }
-        let size = pages.actual();
-        let at = GuestReal::new(seen.view.real(pages) | fault.ea.raw() & size.offset_mask());
-        if seen.view.contains(Word1::INHIBITED) {
-            return Attempt::End(Outcome::Device(at));
-        }
-        match backing.prepare(at, size, fault.access) {
-            Resolution::Resume => settle(self.commit(backing, seen, pages, fault.access)),
-            other => Attempt::End(Outcome::Memory(other)),
+    /// Shows the entry, if all is as it was seen, and its page is there by now. `None`: another look. The one place that turns a lost race into what it is.
+    pub(super) fn settle<B: Backing>(&self, backing: &B, wanted: &Wanted) -> Option<Outcome> {
+        match self.commit(backing, wanted.seen, wanted.pages, wanted.access) {
+            Commit::Same | Commit::NotSame { enough: true } => Some(Outcome::Resume),
+            Commit::NotSame { enough: false } | Commit::Retry => None,
         }
     }
 
     /// Makes an entry for real mode, which no guest has to make for itself: in either group. The fault then finds it.
-    fn make_real<B: Backing>(&self, backing: &B, fault: &Fault, sought: Sought) -> Attempt {
-        let nothing = Attempt::End(Outcome::Reflect(causes(fault, Dsisr::NO_TRANSLATION)));
+    fn make_real<B: Backing>(&self, backing: &B, fault: &Fault, sought: Sought) -> Look {
+        let nothing = Look::End(Outcome::Reflect(causes(fault, Dsisr::NO_TRANSLATION)));
         let Some(pages) = Pages::new(sought.base, sought.base) else { return nothing };
         let at = sought.at.align_down(sought.base);
         let hash = Hashed::of(at, sought.segment, sought.base);
@@ -121,9 +150,9 @@ impl<T: Translations> Hpt<'_, T> {
             match self.any(self.shape().group(hash, secondary)) {
                 Ok(free) => {
                     self.fill(backing, free, wish, Twins::None);
-                    return Attempt::Again;
+                    return Look::Again;
                 }
-                Err(Refusal::Busy) => return Attempt::Again,
+                Err(Refusal::Busy) => return Look::Again,
                 Err(_) => {}
             }
         }
@@ -132,12 +161,17 @@ impl<T: Translations> Hpt<'_, T> {
     }
 }
 
-/// What a commit's answer means: the one place that turns a lost race into what it is.
-fn settle(answer: Commit) -> Attempt {
-    match answer {
-        Commit::Same | Commit::NotSame { enough: true } => Attempt::End(Outcome::Resume),
-        Commit::NotSame { enough: false } | Commit::Retry => Attempt::Again,
+/// What the guest's entry, as it was seen, makes of the access.
+fn resolve(fault: &Fault, seen: Glance, pages: Pages) -> Look {
+    let Fault { asdr, access, problem_state, amr, iamr, .. } = *fault;
+    if let Some(why) = seen.view.forbids(needed(access), asdr, problem_state, amr, iamr) {
+        return Look::End(Outcome::Reflect(causes(fault, forbidden(why))));
     }
+    let at = GuestReal::new(seen.view.real(pages) | fault.ea.raw() & pages.actual().offset_mask());
+    if seen.view.contains(Word1::INHIBITED) {
+        return Look::End(Outcome::Device(at));
+    }
+    Look::Wanted(Wanted { seen, pages, at, access })
 }
 
 /// The virtual address, if the registers say one that there is.
@@ -146,11 +180,11 @@ fn sought(fault: &Fault) -> Option<Sought> {
     Some(Sought { at: fault.asdr.translate(fault.ea)?, segment, base })
 }
 
-const fn wanted(access: Access) -> Wanted {
+const fn needed(access: Access) -> protection::Wanted {
     match access {
-        Access::Read => Wanted::Read,
-        Access::Write => Wanted::Write,
-        Access::Fetch => Wanted::Fetch,
+        Access::Read => protection::Wanted::Read,
+        Access::Write => protection::Wanted::Write,
+        Access::Fetch => protection::Wanted::Fetch,
     }
 }
 

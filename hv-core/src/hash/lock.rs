@@ -87,6 +87,13 @@ impl<'t> Place<'t> {
         (self.word0() == word0).then_some(Glance { index: self.index, word0, view })
     }
 
+    /// An entry that was hidden and [left locked](Hidden::leave).
+    pub(super) fn left_hidden(self) -> Option<Hidden<'t>> {
+        let word0 = self.word0();
+        let left = word0.contains(LOCK.union(ABSENT));
+        left.then(|| Hidden { locked: Locked { place: self, word0: word0.difference(LOCK) }, owed: true })
+    }
+
     /// An entry of a list whose lock the caller has: its name and view are there, and stay.
     pub(super) fn linked(self) -> Entry {
         Entry { word0: self.word0(), word1: self.view() }
@@ -209,6 +216,11 @@ impl<'t> Hidden<'t> {
         }
     }
 
+    /// Leaves it locked and hidden, for whoever has the table alone and finds it [again](Place::left_hidden) when all of them were flushed together.
+    pub(super) fn leave(self) {
+        core::mem::forget(self);
+    }
+
     fn operands<T: Translations>(&self, table: &Hpt<'_, T>) -> Operands {
         let entry = Entry { word0: self.locked.word0, word1: self.locked.place.view() };
         // An entry whose sizes cannot be told is one that nobody wrote: memory gone bad.
@@ -216,7 +228,7 @@ impl<'t> Hidden<'t> {
     }
 
     /// Takes over what hardware recorded, which it does no more.
-    fn merge(self) -> Quiet<'t> {
+    pub(super) fn merge(self) -> Quiet<'t> {
         let recorded = if self.owed { self.locked.place.word1() & Word1::RECORDED } else { Word1::empty() };
         let locked = self.locked;
         locked.set_view(locked.place.view() | recorded);

@@ -37,6 +37,19 @@
 //! * **No ABA.** What a fault compares is all that it relies on: an entry that was removed and entered again, and agrees in name and view, is as good as the first. Frames are kept by the pin ([`Backing::pin`]).
 //! * **Freed last.** A frame is freed by whoever took it away, after the eviction and the grace period, as for radix.
 //!
+//! # Another table
+//!
+//! The guest may have its table in another size. It is made beside the present one, a piece in each call, and takes its place while everything stands still ([`Space::alone`](crate::mmu::Space)): no fault, no
+//! mutation, no call is under way, and who comes is turned away, not held up.
+//!
+//! ```text
+//!   call, fault:  pin ; fence ; closed? ─ no ─► the table that is present now ... ; unpin
+//!   commit:       lock, slots closed, table closed ; fence ; grace ─► hide all ─ flush ─ merge ─ move ─ partition entry, flush ─► the other is present ; open
+//! ```
+//!
+//! It is the store-buffering pair of pins and slots once more. A fault is pinned while it looks and while it commits, not between; that the table is the same is part of what it compares. From the first flush on hardware
+//! finds no entry in either table, so vCPUs may stay in the guest: what they access faults, and is turned away. Nobody knows the old table when everything goes on, so its memory is given back.
+//!
 //! What is the same as for radix is radix's: slots, frames, stores, budgets, the log and copy-on-write belong to the guest's [`Space`](crate::mmu::Space), whose tree no hardware walks for a hash guest; [`Backing`] is
 //! what is asked of it, and [`Hpt::evict`] is its flush.
 //!
@@ -51,6 +64,9 @@
 //! | [`calls`] | the guest's calls |
 //! | `find`, [`fault`], `commit` | storage interrupts |
 //! | `evict` | memory that is taken away |
+//! | [`tables`] | a guest's table, and how another one takes its place |
+//! | `resize`, `rehash` | the guest asks for another size; its entries move |
+//! | [`seat`] | one CPU at one hash guest's memory |
 
 pub mod calls;
 mod commit;
@@ -61,12 +77,19 @@ mod find;
 mod interleavings;
 pub mod lock;
 pub mod machine;
+mod rehash;
+mod resize;
 mod reverse;
+pub mod seat;
 pub mod table;
+pub mod tables;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
-pub use calls::{Bulk, Recorded, Refusal};
+pub use calls::{Bulk, Calls, Recorded, Refusal};
 pub use fault::{Fault, Outcome};
 pub use machine::{Backing, Kind, Page, Translations};
+pub use resize::Unresized;
+pub use seat::HashSeat;
 pub use table::{Hpt, Misfit, Parts};
+pub use tables::{HptMemory, Tables};

@@ -4,18 +4,21 @@ use super::lock::Place;
 use super::machine::Translations;
 use super::reverse::{Reverse, blocks};
 use crate::sync::{AtomicU64, Ordering};
+use ppc64_arch::addr::HostReal;
 use ppc64_arch::hash::table::GROUP;
 use ppc64_arch::hash::tlbie::Operands;
 use ppc64_arch::hash::{Entry, Shape};
 
 /// log2 of the bytes of the largest table: its entries' numbers have to fit the reverse map's links.
-const LARGEST: u32 = 34;
+pub(super) const LARGEST: u32 = 34;
 
 /// The memory that a table is made of. Whoever gives it keeps it, and touches it no more while the table lives.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'m> {
     /// The table's size.
     pub shape: Shape,
+    /// Where hardware finds the table: aligned to its size.
+    pub at: HostReal,
     /// The table itself, which hardware reads: two doublewords an entry.
     pub entries: &'m [AtomicU64],
     /// The sides: two doublewords an entry.
@@ -29,6 +32,37 @@ impl Parts<'_> {
     #[must_use]
     pub const fn heads_for(end: u64) -> usize {
         blocks(end)
+    }
+
+    /// Whether the parts fit each other, and a guest with addresses up to `end`.
+    pub(super) fn check(&self, end: u64) -> Result<(), Misfit> {
+        if self.shape.order() > LARGEST {
+            return Err(Misfit::TooLarge);
+        }
+        let words = 2 * self.shape.entries() as usize;
+        if self.entries.len() != words || self.sides.len() != words || self.heads.len() != Self::heads_for(end) {
+            return Err(Misfit::Length);
+        }
+        Ok(())
+    }
+
+    /// How many doublewords there are in all parts.
+    pub(super) const fn words(&self) -> usize {
+        self.entries.len() + self.sides.len() + self.heads.len()
+    }
+
+    /// Clears up to `many` doublewords from number `from` on: the first one that is still to be cleared.
+    pub(super) fn clear(&self, from: usize, many: usize) -> usize {
+        let (mut first, to) = (0, from.saturating_add(many).min(self.words()));
+        for part in [self.entries, self.sides, self.heads] {
+            let range = from.max(first)..to.min(first + part.len());
+            for at in range {
+                // Relaxed: whoever tells hardware and other CPUs of the table publishes it.
+                part[at - first].store(0, Ordering::Relaxed);
+            }
+            first += part.len();
+        }
+        to
     }
 }
 
@@ -46,9 +80,7 @@ pub enum Misfit {
 pub struct Hpt<'m, T> {
     pub(super) hardware: &'m T,
     lpid: u32,
-    shape: Shape,
-    entries: &'m [AtomicU64],
-    sides: &'m [AtomicU64],
+    pub(super) parts: Parts<'m>,
     pub(super) reverse: Reverse<'m>,
 }
 
@@ -58,26 +90,26 @@ impl<'m, T: Translations> Hpt<'m, T> {
     /// # Errors
     /// See [`Misfit`].
     pub fn new(hardware: &'m T, lpid: u32, parts: Parts<'m>, end: u64) -> Result<Self, Misfit> {
-        let Parts { shape, entries, sides, heads } = parts;
-        if shape.order() > LARGEST {
-            return Err(Misfit::TooLarge);
-        }
-        let words = 2 * shape.entries() as usize;
-        if entries.len() != words || sides.len() != words || heads.len() != Parts::heads_for(end) {
-            return Err(Misfit::Length);
-        }
-        for word in entries.iter().chain(sides).chain(heads) {
-            // Relaxed: whoever tells hardware and other CPUs of the table publishes it.
-            word.store(0, Ordering::Relaxed);
-        }
-        let reverse = Reverse::new(heads, sides, end);
-        Ok(Self { hardware, lpid, shape, entries, sides, reverse })
+        parts.check(end)?;
+        let _all = parts.clear(0, parts.words());
+        Ok(Self::of_cleared(hardware, lpid, parts, end))
+    }
+
+    /// The same of parts that were checked, and cleared already.
+    pub(super) const fn of_cleared(hardware: &'m T, lpid: u32, parts: Parts<'m>, end: u64) -> Self {
+        let reverse = Reverse::new(parts.heads, parts.sides, end);
+        Self { hardware, lpid, parts, reverse }
+    }
+
+    /// What it is made of.
+    pub(super) const fn parts(&self) -> Parts<'m> {
+        self.parts
     }
 
     /// The table's size.
     #[must_use]
     pub const fn shape(&self) -> Shape {
-        self.shape
+        self.parts.shape
     }
 
     /// The place with this number, if there is one: what a guest says is checked here.
@@ -86,7 +118,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
     pub(super) fn place(&self, index: u64) -> Option<Place<'m>> {
         let first = usize::try_from(index).ok()?.checked_mul(2)?;
         let range = first..first.checked_add(2)?;
-        Some(Place::new(index, self.entries.get(range.clone())?, self.sides.get(range)?))
+        Some(Place::new(index, self.parts.entries.get(range.clone())?, self.parts.sides.get(range)?))
     }
 
     /// The places of the group that begins with number `first`.
@@ -97,7 +129,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
     /// What drops the translation that hardware may have of an entry. `None`: nobody wrote such an entry.
     pub(super) fn operands(&self, index: u64, entry: Entry) -> Option<Operands> {
         let (segment, pages) = (entry.word1.segment()?, entry.pages()?);
-        Some(Operands::page(self.lpid, self.shape.page_of(index, entry, segment, pages), segment, pages))
+        Some(Operands::page(self.lpid, self.parts.shape.page_of(index, entry, segment, pages), segment, pages))
     }
 
     /// What drops everything of the partition.

@@ -27,7 +27,7 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
             Err(parting) => return Some(parting),
         };
         match flow {
-            Flow::Resume => self.is_over(),
+            Flow::Resume | Flow::Again => self.is_over(),
             Flow::Idle => Some(Parting::Ceded),
             Flow::Confer(to) => Some(Parting::Conferred(to)),
             Flow::StopSelf => Some(Parting::Stopped),

@@ -12,7 +12,7 @@
 mod change;
 pub(super) mod enter;
 mod read;
-mod remove;
+pub(super) mod remove;
 
 pub use change::Recorded;
 pub use read::Four;
@@ -20,6 +20,7 @@ pub use remove::Bulk;
 
 use super::lock::{Locked, Place};
 use super::machine::Translations;
+use super::resize::Unresized;
 use super::table::Hpt;
 use ppc64_arch::bits::bit;
 use ppc64_arch::hash::PaprEntry;
@@ -55,6 +56,50 @@ pub enum Refusal {
     UnsupportedFlag(u32),
     /// Not an answer for the guest: somebody else is at the entry. The call is to be made again, after something else.
     Busy,
+}
+
+/// The guest's calls, as one CPU makes them for it.
+pub trait Calls {
+    /// H_ENTER: [`Hpt::enter`].
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn enter(&self, flags: u64, index: u64, claim: PaprEntry) -> Result<u64, Refusal>;
+    /// H_REMOVE: [`Hpt::remove`].
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn remove(&self, flags: u64, index: u64, value: u64) -> Result<PaprEntry, Refusal>;
+    /// H_BULK_REMOVE: [`Hpt::bulk_remove`].
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn bulk_remove(&self, bulk: &mut Bulk) -> Result<(), Refusal>;
+    /// H_READ: [`Hpt::read`].
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn read(&self, flags: u64, index: u64) -> Result<Four, Refusal>;
+    /// H_PROTECT: [`Hpt::protect`].
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn protect(&self, flags: u64, index: u64, value: u64) -> Result<(), Refusal>;
+    /// H_CLEAR_REF, H_CLEAR_MOD: [`Hpt::clear`].
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn clear(&self, what: Recorded, index: u64) -> Result<u64, Refusal>;
+    /// H_RESIZE_HPT_PREPARE: a table of `1 << shift` bytes is to take the present one's place; none, if that is 0.
+    ///
+    /// # Errors
+    /// [`Unresized`].
+    fn prepare_resize(&self, shift: u64) -> Result<(), Unresized>;
+    /// H_RESIZE_HPT_COMMIT: it does.
+    ///
+    /// # Errors
+    /// [`Unresized`].
+    fn commit_resize(&self, shift: u64) -> Result<(), Unresized>;
 }
 
 /// What a guest says that an entry has, where it says so.

@@ -79,7 +79,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
 }
 
 /// No memory has this: an entry for a device says that it is not cached.
-fn is_device(view: Word1) -> bool {
+pub(in crate::hash) fn is_device(view: Word1) -> bool {
     view.contains(Word1::INHIBITED)
 }
 

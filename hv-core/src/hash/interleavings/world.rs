@@ -137,7 +137,9 @@ impl World {
         let Parted { entries, sides, heads } = unsafe { &*parts };
         let machine = Box::into_raw(Box::new(Machine::new(entries)));
         // SAFETY: 1. As above.
-        let table = Hpt::new(unsafe { &*machine }, 1, Parts { shape, entries, sides, heads }, END).expect("parts");
+        let table =
+            Hpt::new(unsafe { &*machine }, 1, Parts { shape, at: HostReal::new(1 << 50), entries, sides, heads }, END)
+                .expect("parts");
         Self { parts, machine, table: Box::into_raw(Box::new(table)), memory: Memory::new(there) }
     }
 

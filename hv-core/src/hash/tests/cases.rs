@@ -6,7 +6,7 @@ use super::table;
 use crate::hash::calls::flags;
 use crate::hash::{Backing, Fault, Hpt, Misfit, Outcome, Parts, Recorded, Refusal};
 use crate::mmu::{self, Reflect, Resolution};
-use ppc64_arch::addr::{EffAddr, GuestReal};
+use ppc64_arch::addr::{EffAddr, GuestReal, HostReal};
 use ppc64_arch::hash::table::Hashed;
 use ppc64_arch::hash::{PageSize, PaprEntry, Segment, Shape, VirtualAddress, VsidWord, Word0};
 use ppc64_arch::trap::Dsisr;
@@ -234,7 +234,7 @@ fn what_registers_cannot_say_is_no_translation() {
 fn parts_that_do_not_fit_are_refused() {
     let (machine, _) = table(18);
     let shape = |order| Shape::new(order).expect("a table");
-    let parts = |order| Parts { shape: shape(order), entries: &[], sides: &[], heads: &[] };
+    let parts = |order| Parts { shape: shape(order), at: HostReal::new(0), entries: &[], sides: &[], heads: &[] };
     assert!(matches!(Hpt::new(machine, 1, parts(18), END), Err(Misfit::Length)));
     assert!(matches!(Hpt::new(machine, 1, parts(46), END), Err(Misfit::TooLarge)));
 }

@@ -17,6 +17,7 @@ mod random;
 use super::{Hpt, Parts};
 use crate::sync::AtomicU64;
 use machine::Machine;
+use ppc64_arch::addr::HostReal;
 use ppc64_arch::hash::Shape;
 
 /// Partition number of all tests.
@@ -30,6 +31,8 @@ fn table(order: u32) -> (&'static Machine, Hpt<'static, Machine>) {
     let many = 2 * shape.entries() as usize;
     let (entries, sides, heads) = (words(many), words(many), words(Parts::heads_for(memory::END)));
     let machine: &'static Machine = Box::leak(Box::new(Machine::new(shape, entries)));
-    let table = Hpt::new(machine, LPID, Parts { shape, entries, sides, heads }, memory::END).expect("parts that fit");
+    let table =
+        Hpt::new(machine, LPID, Parts { shape, at: HostReal::new(1 << 50), entries, sides, heads }, memory::END)
+            .expect("parts that fit");
     (machine, table)
 }
