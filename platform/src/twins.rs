@@ -92,7 +92,7 @@ fn twin<'m, P: Platform>(
 ) -> Result<Twin<'m, P>, Refusal> {
     let around = &*Box::leak(Box::new(P::host(host, P::terminal(host)).named(name)));
     let guest = Guest::<P>::plan(guest::LPID + number, host, payload, options.clone(), memory, around)?;
-    let space = on_heap(|| guest.space(memory, &options))?;
+    let space = on_heap(|| guest.space(memory, &options, None))?;
     // Each has a share of this CPU's own: its frames, its counters.
     let share = || crew::cpu(crate::memory::index(u64::from(number)), options.ahead);
     let seat = on_heap(|| Ok(Seat::new(space, share()?)))?;

@@ -66,6 +66,7 @@
 //! | `evict` | memory that is taken away |
 //! | [`tables`] | a guest's table, and how another one takes its place |
 //! | `resize`, `rehash` | the guest asks for another size; its entries move |
+//! | [`pool`] | memory for tables |
 //! | [`seat`] | one CPU at one hash guest's memory |
 
 pub mod calls;
@@ -77,6 +78,7 @@ mod find;
 mod interleavings;
 pub mod lock;
 pub mod machine;
+pub mod pool;
 mod rehash;
 mod resize;
 mod reverse;

@@ -43,6 +43,12 @@ pub enum Refusal {
         /// Bytes that there can be.
         most: u64,
     },
+    /// A hash guest where all guests are nested.
+    HashNested,
+    /// A hash guest on a chip whose threads are all radix or all hash.
+    HashBesideRadix(Pvr),
+    /// No room for a hashed table of so many bytes.
+    HashTable(u64),
     /// A budget in which no guest can make progress: the least that is taken, in bytes.
     Budget(u64),
     /// The machine has no memory to speak of.
@@ -86,6 +92,19 @@ impl fmt::Display for Refusal {
                 "the guest wants {} MiB of memory, and the machine can give it {} MiB; ask for less (samewise.memory=) or start QEMU with a larger -m",
                 wanted >> 20,
                 most >> 20
+            ),
+            Self::HashNested => f.write_str(
+                "samewise.mmu=hash: a guest in a partition is a nested one, and those are radix only (the hypervisor below takes no hashed table); start us on powernv, or give samewise.mmu=radix"
+            ),
+            Self::HashBesideRadix(pvr) => write!(
+                f,
+                "samewise.mmu=hash: on this processor (PVR {:#010x}) the threads of a core are all radix or all hash, and the hypervisor itself is radix; give samewise.mmu=radix",
+                pvr.raw()
+            ),
+            Self::HashTable(bytes) => write!(
+                f,
+                "the machine has no room for a hashed table of {} KiB in one piece; ask for a smaller one (samewise.hpt-size=) or start QEMU with a larger -m",
+                bytes >> 10
             ),
             Self::Budget(least) => write!(
                 f,

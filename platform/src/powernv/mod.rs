@@ -40,7 +40,7 @@ use crate::host::Around;
 use crate::modes::radix_guest;
 use crate::partitions;
 use crate::terminal::Terminal;
-use hv_core::guest::cmdline::{Options, SelfTest};
+use hv_core::guest::cmdline::{MmuMode, Options, SelfTest};
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::{hypervisor, live};
@@ -56,7 +56,11 @@ impl Platform for PowerNv {
         if hypervisor::hrmor() != 0 {
             return Err(Refusal::Offset(hypervisor::hrmor()));
         }
-        translations::init(machine.pvr.cpu(), Errata::of(machine.pvr, machine.emulated));
+        let errata = Errata::of(machine.pvr, machine.emulated);
+        if options.mmu == MmuMode::Hash && errata.one_mode_a_core {
+            return Err(Refusal::HashBesideRadix(machine.pvr));
+        }
+        translations::init(machine.pvr.cpu(), errata);
         vectors::install();
         measures::install(machine.features, options.measures);
         load_shared_registers();

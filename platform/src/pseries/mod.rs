@@ -13,7 +13,7 @@ use crate::boot::refusal::Refusal;
 use crate::hardware;
 use crate::host::Around;
 use crate::terminal::Terminal;
-use hv_core::guest::cmdline::{Options, SelfTest};
+use hv_core::guest::cmdline::{MmuMode, Options, SelfTest};
 use ppc64_arch::cpu::{Hcall, hcall};
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::live;
@@ -24,7 +24,10 @@ pub enum Pseries {}
 
 impl Platform for Pseries {
     type World = world::Nested;
-    fn init(_: &Machine, _: &Options) -> Result<(), Refusal> {
+    fn init(_: &Machine, options: &Options) -> Result<(), Refusal> {
+        if options.mmu == MmuMode::Hash {
+            return Err(Refusal::HashNested);
+        }
         Ok(nested::init()?)
     }
 
