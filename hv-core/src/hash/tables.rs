@@ -37,6 +37,8 @@ pub struct Tables<'m, T> {
     /// The largest table that the guest may ask for.
     most: Shape,
     state: AtomicU64,
+    /// Doubleword 0 of the partition table entry that names the present table, but for the page size of real mode.
+    scoped: AtomicU64,
     cells: [UnsafeCell<Option<Hpt<'m, T>>>; 2],
     /// Held for as long as a call about another size takes.
     pub(super) pending: Lock<Option<Preparation<'m>>>,
@@ -83,15 +85,16 @@ impl<'m, T: Translations> Tables<'m, T> {
             NoTable::Misfit(misfit)
         })?;
         let cells = [Some(table), None].map(UnsafeCell::new);
-        let (state, pending, most) = (AtomicU64::new(0), Lock::new(None), largest(shape, end));
-        Ok(Self { hardware, memory, lpid, end, most, state, cells, pending })
+        let (state, scoped) = (AtomicU64::new(0), AtomicU64::new(scoped(parts)));
+        let (pending, most) = (Lock::new(None), largest(shape, end));
+        Ok(Self { hardware, memory, lpid, end, most, state, scoped, cells, pending })
     }
 
     /// The present table's size. It is for the guest to be told at its start: who asks while it runs knows only what was.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        // SAFETY: 1. A commit waits for this lock, and holds it until it has ended.
         let _no_commit = self.pending.lock();
+        // SAFETY: 1. A commit holds this lock until it has ended.
         unsafe { self.present(|table| table.shape()) }
     }
 
@@ -249,6 +252,7 @@ impl<'m, T: Translations> Tables<'m, T> {
         }
         let state = self.state.load(Ordering::Relaxed);
         let (old, new) = ((state & WHICH) as usize, (state & WHICH ^ WHICH) as usize);
+        self.scoped.store(scoped(next.parts()), Ordering::Relaxed);
         // SAFETY: 1. Nobody reads the cell that is not present.
         self.cells[new].with_mut(|cell| unsafe { *cell = Some(next) });
         // Release: the table before the word that says that it is present.
@@ -261,6 +265,11 @@ impl<'m, T: Translations> Tables<'m, T> {
     }
 }
 
+/// What names a table to hardware.
+const fn scoped(parts: Parts<'_>) -> u64 {
+    pate::partition_scoped(parts.at, parts.shape, PageSize::Size4K)
+}
+
 /// The largest table that a guest may ask for: twice what is recommended, as QEMU has it, so that a small guest does not take much; or what it began with.
 fn largest(first: Shape, end: u64) -> Shape {
     let twice = Shape::new(Shape::recommended(end).order() + 1).unwrap_or(first);
@@ -271,8 +280,8 @@ fn largest(first: Shape, end: u64) -> Shape {
 impl<T: Translations> Hashed for Tables<'_, T> {
     fn scoped(&self, medium: bool) -> u64 {
         let real_mode = if medium { PageSize::Size64K } else { PageSize::Size4K };
-        // SAFETY: 1. It is asked before the guest begins, and by whoever exchanges the table.
-        unsafe { self.present(|table| pate::partition_scoped(table.parts().at, table.shape(), real_mode)) }
+        // Relaxed: it is asked before the guest begins, and by whoever has exchanged the table.
+        self.scoped.load(Ordering::Relaxed) | pate::real_mode(real_mode)
     }
 
     unsafe fn evict(&self, from: u64, to: u64) {

@@ -14,7 +14,7 @@ pub struct Four {
 
 impl Four {
     /// All of them, or the first.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "guest"))]
     pub(crate) const fn of(entries: [PaprEntry; 4], all: bool) -> Self {
         Self { entries, many: if all { 4 } else { 1 } }
     }

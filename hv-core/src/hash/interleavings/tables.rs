@@ -56,7 +56,7 @@ impl Drop for World {
             drop(Box::from_raw(self.tables));
             drop(Box::from_raw(self.supply));
             drop(Box::from_raw(self.machine));
-            self.parted.map(|parted| drop(Box::from_raw(parted)));
+            self.parted.into_iter().for_each(|parted| drop(Box::from_raw(parted)));
         }
     }
 }

@@ -110,7 +110,7 @@ pub struct Config<'m> {
     pub top: &'static Level,
     /// The host memory in bytes that it may take: private frames, tables and compressed pages together. What the guest does not use is compressed to make room.
     pub budget: Option<u64>,
-    /// The table of a hash guest, which hardware walks instead of the tree. It chooses the granule as well: see [`hashed`](super::hashed).
+    /// The table of a hash guest, which hardware walks instead of the tree. It chooses the granule as well: see [`hashed`].
     pub hashed: Option<&'m dyn Hashed>,
 }
 
