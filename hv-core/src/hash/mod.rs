@@ -47,7 +47,7 @@
 //!   commit:       lock, slots closed, table closed ; fence ; grace ─► hide all ─ flush ─ merge ─ move ─ partition entry, flush ─► the other is present ; open
 //! ```
 //!
-//! It is the store-buffering pair of pins and slots once more. A fault is pinned while it looks and while it commits, not between; that the table is the same is part of what it compares. From the first flush on hardware
+//! It is the store-buffering pair of pins and slots once more. A fault is pinned while it looks and while it commits, not between: what it compares is an entry of whichever table is present then, and shown is what that entry says. From the first flush on hardware
 //! finds no entry in either table, so vCPUs may stay in the guest: what they access faults, and is turned away. Nobody knows the old table when everything goes on, so its memory is given back.
 //!
 //! What is the same as for radix is radix's: slots, frames, stores, budgets, the log and copy-on-write belong to the guest's [`Space`](crate::mmu::Space), whose tree no hardware walks for a hash guest; [`Backing`] is

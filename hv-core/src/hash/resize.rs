@@ -49,6 +49,12 @@ impl<'m> Preparation<'m> {
         self.parts
     }
 
+    /// One that is ready.
+    #[cfg(all(test, loom))]
+    pub fn ready(parts: Parts<'m>) -> Self {
+        Self { parts, cleared: parts.words() }
+    }
+
     const fn is_ready(&self) -> bool {
         self.cleared == self.parts.words()
     }

@@ -23,10 +23,8 @@ pub trait HptMemory<'m>: Debug + Sync {
 
 /// The state: which of the two cells has the present table,
 const WHICH: u64 = 1;
-/// whether who comes is turned away,
+/// and whether who comes is turned away.
 const CLOSED: u64 = 2;
-/// and how many tables there have been.
-const ANOTHER: u64 = 4;
 
 /// The tables of a hash guest: the present one, and one that is being made.
 pub struct Tables<'m, T> {
@@ -37,6 +35,8 @@ pub struct Tables<'m, T> {
     /// The largest table that the guest may ask for.
     most: Shape,
     state: AtomicU64,
+    /// Doubleword 0 of the partition table entry that names the present table, but for the page size of real mode.
+    scoped: AtomicU64,
     cells: [UnsafeCell<Option<Hpt<'m, T>>>; 2],
     /// Held for as long as a call about another size takes.
     pub(super) pending: Lock<Option<Preparation<'m>>>,
@@ -83,15 +83,16 @@ impl<'m, T: Translations> Tables<'m, T> {
             NoTable::Misfit(misfit)
         })?;
         let cells = [Some(table), None].map(UnsafeCell::new);
-        let (state, pending, most) = (AtomicU64::new(0), Lock::new(None), largest(shape, end));
-        Ok(Self { hardware, memory, lpid, end, most, state, cells, pending })
+        let (state, scoped) = (AtomicU64::new(0), AtomicU64::new(scoped(parts)));
+        let (pending, most) = (Lock::new(None), largest(shape, end));
+        Ok(Self { hardware, memory, lpid, end, most, state, scoped, cells, pending })
     }
 
     /// The present table's size. It is for the guest to be told at its start: who asks while it runs knows only what was.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        // SAFETY: 1. A commit waits for this lock, and holds it until it has ended.
         let _no_commit = self.pending.lock();
+        // SAFETY: 1. A commit holds this lock until it has ended.
         unsafe { self.present(|table| table.shape()) }
     }
 
@@ -122,13 +123,13 @@ impl<'m, T: Translations> Tables<'m, T> {
         })
     }
 
-    /// Works with the present table, unless it is being exchanged; `work` is told the state as well: while that stays the same, so does the table.
-    fn pinned<B: Backing, R>(&self, backing: &B, work: impl FnOnce(&Hpt<'m, T>, u64) -> R) -> Option<R> {
+    /// Works with the present table, unless it is being exchanged.
+    fn pinned<B: Backing, R>(&self, backing: &B, work: impl FnOnce(&Hpt<'m, T>) -> R) -> Option<R> {
         let _pin = backing.pin();
         // Acquire: as in `present`. The pin's fence is before it, and pairs with that of the grace period behind `close`: either this sees it closed, or that waits for the pin.
         let state = self.state.load(Ordering::Acquire);
         // SAFETY: 1. An exchange waits for the pin.
-        (state & CLOSED == 0).then(|| unsafe { self.present(|table| work(table, state)) })
+        (state & CLOSED == 0).then(|| unsafe { self.present(work) })
     }
 
     fn call<B: Backing, R>(
@@ -136,7 +137,7 @@ impl<'m, T: Translations> Tables<'m, T> {
         backing: &B,
         work: impl FnOnce(&Hpt<'m, T>) -> Result<R, Refusal>,
     ) -> Result<R, Refusal> {
-        self.pinned(backing, |table, _| work(table)).unwrap_or(Err(Refusal::Busy))
+        self.pinned(backing, work).unwrap_or(Err(Refusal::Busy))
     }
 
     /// [`Hpt::enter`].
@@ -187,28 +188,21 @@ impl<'m, T: Translations> Tables<'m, T> {
         self.call(backing, |table| table.clear(what, index))
     }
 
-    /// Resolves a storage interrupt: [`Hpt::fault`]. Between the look and the commit nothing is pinned, so the table may be another one then.
+    /// Resolves a storage interrupt: [`Hpt::fault`]. Between the look and the commit nothing is pinned, so the table may be another one then. An entry of it that has the same place, name and view is shown as that
+    /// entry says, and the access tried again; any other is none of this fault's.
     #[inline]
     pub fn fault<B: Backing>(&self, backing: &B, fault: &Fault) -> Outcome {
         patiently(|| {
-            let Some((look, state)) = self.pinned(backing, |table, state| (table.look(&Pinned(backing), fault), state))
-            else {
-                return Some(Outcome::Busy);
-            };
-            let wanted = match look {
-                Look::End(outcome) => return Some(outcome),
-                Look::Again => return None,
-                Look::Wanted(wanted) => wanted,
+            let wanted = match self.pinned(backing, |table| table.look(&Pinned(backing), fault)) {
+                Some(Look::End(outcome)) => return Some(outcome),
+                Some(Look::Again) => return None,
+                Some(Look::Wanted(wanted)) => wanted,
+                None => return Some(Outcome::Busy),
             };
             if let Err(outcome) = wanted.prepare(backing) {
                 return Some(outcome);
             }
-            self.pinned(
-                backing,
-                |table, now| {
-                    if now == state { table.settle(&Pinned(backing), &wanted) } else { None }
-                },
-            )?
+            self.pinned(backing, |table| table.settle(&Pinned(backing), &wanted))?
         })
     }
 
@@ -249,16 +243,22 @@ impl<'m, T: Translations> Tables<'m, T> {
         }
         let state = self.state.load(Ordering::Relaxed);
         let (old, new) = ((state & WHICH) as usize, (state & WHICH ^ WHICH) as usize);
+        self.scoped.store(scoped(next.parts()), Ordering::Relaxed);
         // SAFETY: 1. Nobody reads the cell that is not present.
         self.cells[new].with_mut(|cell| unsafe { *cell = Some(next) });
         // Release: the table before the word that says that it is present.
-        self.state.store((state ^ WHICH).wrapping_add(ANOTHER), Ordering::Release);
+        self.state.store(state ^ WHICH, Ordering::Release);
         // SAFETY: 1. Nor is anybody at this one, by the caller.
         match self.cells[old].with_mut(|cell| unsafe { (*cell).take() }) {
             Some(table) => Ok(table),
             None => unreachable!("the present table is there"),
         }
     }
+}
+
+/// What names a table to hardware.
+const fn scoped(parts: Parts<'_>) -> u64 {
+    pate::partition_scoped(parts.at, parts.shape, PageSize::Size4K)
 }
 
 /// The largest table that a guest may ask for: twice what is recommended, as QEMU has it, so that a small guest does not take much; or what it began with.
@@ -271,8 +271,8 @@ fn largest(first: Shape, end: u64) -> Shape {
 impl<T: Translations> Hashed for Tables<'_, T> {
     fn scoped(&self, medium: bool) -> u64 {
         let real_mode = if medium { PageSize::Size64K } else { PageSize::Size4K };
-        // SAFETY: 1. It is asked before the guest begins, and by whoever exchanges the table.
-        unsafe { self.present(|table| pate::partition_scoped(table.parts().at, table.shape(), real_mode)) }
+        // Relaxed: it is asked before the guest begins, and by whoever has exchanged the table.
+        self.scoped.load(Ordering::Relaxed) | pate::real_mode(real_mode)
     }
 
     unsafe fn evict(&self, from: u64, to: u64) {

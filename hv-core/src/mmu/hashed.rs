@@ -1,6 +1,6 @@
 //! What hardware walks of a hash guest in place of its space's tree: a hashed table, whose entries are made of what the tree says.
 //!
-//! The tree is then the hypervisor's own account of the guest's memory, and no hardware knows it. Whatever a space owes as a flush ([`Owed`](super::owed), reclaim) is paid here: entries of the hashed table that
+//! The tree is then the hypervisor's own account of the guest's memory, and no hardware knows it. Whatever a space owes as a flush (`Owed`, reclaim) is paid here: entries of the hashed table that
 //! map a part of what changed are taken from the hardware, and flushed. That the change stands in the tree before is the order that everything here keeps anyway.
 //!
 //! Granules: an entry of a hashed table maps one piece of host memory, so the tree has to have it in one piece. What the guest is told that it may use (`ibm,segment-page-sizes`) is what the tree can keep:

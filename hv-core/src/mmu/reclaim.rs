@@ -185,7 +185,7 @@ fn pass<H: Hardware, D: Discipline>(
     let page = at.align_down(LeafSize::Size4K);
     match seen.entry() {
         Entry::Leaf(leaf) if Made::of(leaf) == Made::Shared => Passed::By,
-        Entry::Leaf(leaf) if !space.memory().hardware.sets_reference() => {
+        Entry::Leaf(leaf) if !space.sets_reference() => {
             cpu.stats.aged += u64::from(seen.place.swap(seen.entry(), resting(leaf)).is_ok());
             Passed::By
         }

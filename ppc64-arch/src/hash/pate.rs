@@ -11,12 +11,17 @@ const TABLE: u64 = mask(4, 45);
 /// PS: L and LP of the area's segment, side by side.
 const PAGE_SIZE_SHIFT: usize = shift(58);
 
-/// Doubleword 0: partition-scoped translation by the table of `shape` at `table`, real mode by pages of `real_mode`. Bits of `table` below 256 KiB are dropped, as processors do.
+/// The part of doubleword 0 that says what pages real mode has.
 #[must_use]
-pub const fn partition_scoped(table: HostReal, shape: Shape, real_mode: PageSize) -> u64 {
-    let segment = real_mode.segment_encoding();
-    let page_size = (segment >> 8 & 1) << 2 | segment >> 4 & 3;
-    table.raw() & TABLE | page_size << PAGE_SIZE_SHIFT | shape.order().saturating_sub(Shape::SMALLEST) as u64
+pub const fn real_mode(size: PageSize) -> u64 {
+    let segment = size.segment_encoding();
+    ((segment >> 8 & 1) << 2 | segment >> 4 & 3) << PAGE_SIZE_SHIFT
+}
+
+/// Doubleword 0: partition-scoped translation by the table of `shape` at `table`, real mode by pages of `size`. Bits of `table` below 256 KiB are dropped, as processors do.
+#[must_use]
+pub const fn partition_scoped(table: HostReal, shape: Shape, size: PageSize) -> u64 {
+    table.raw() & TABLE | real_mode(size) | shape.order().saturating_sub(Shape::SMALLEST) as u64
 }
 
 /// Doubleword 1.

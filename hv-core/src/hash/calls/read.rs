@@ -13,6 +13,12 @@ pub struct Four {
 }
 
 impl Four {
+    /// All of them, or the first.
+    #[cfg(all(test, feature = "guest"))]
+    pub(crate) const fn of(entries: [PaprEntry; 4], all: bool) -> Self {
+        Self { entries, many: if all { 4 } else { 1 } }
+    }
+
     /// The entries, in the order of r4 to r11.
     #[must_use]
     pub fn entries(&self) -> &[PaprEntry] {

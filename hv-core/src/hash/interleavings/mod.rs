@@ -11,8 +11,10 @@
 //! | `world` | a table and a guest's memory on it, made anew for each order; what CPUs do |
 //! | `calls` | faults and accesses against the guest's calls |
 //! | `memory` | faults, accesses and calls against memory that is taken away |
+//! | `tables` | faults, accesses and calls against another table that takes the present one's place |
 
 mod calls;
 mod machine;
 mod memory;
+mod tables;
 mod world;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 /// The guest has 64 KiB of memory.
-const END: u64 = 1 << 16;
+pub(super) const END: u64 = 1 << 16;
 /// Two pages of virtual memory, in segments of their own.
 pub const PAGE: u64 = 1;
 /// The other one.
@@ -28,7 +28,7 @@ pub const NEW: u64 = 99;
 /// Memory of one page: which frame it is in, if in any, and whether stores need nothing more.
 pub struct Memory {
     page: AtomicU64,
-    pins: Pins,
+    pub(super) pins: Pins,
     /// The next frame that is given to it.
     next: AtomicU64,
 }
@@ -36,7 +36,7 @@ pub struct Memory {
 const STORES: u64 = 1 << 32;
 
 impl Memory {
-    fn new(there: bool) -> Self {
+    pub(super) fn new(there: bool) -> Self {
         Self { page: AtomicU64::new(if there { 1 | STORES } else { 0 }), pins: Pins::new(), next: AtomicU64::new(1) }
     }
 
@@ -47,7 +47,7 @@ impl Memory {
 }
 
 /// A CPU at the memory.
-pub struct Cpu<'a>(&'a Memory, usize);
+pub struct Cpu<'a>(pub(super) &'a Memory, pub(super) usize);
 
 impl Backing for Cpu<'_> {
     type Pin<'a>
@@ -96,11 +96,28 @@ pub enum Ended {
 }
 
 /// What the model is made of.
-struct Parted {
-    entries: Box<[AtomicU64]>,
-    sides: Box<[AtomicU64]>,
-    heads: Box<[AtomicU64]>,
+pub(super) struct Parted {
+    pub entries: Box<[AtomicU64]>,
+    pub sides: Box<[AtomicU64]>,
+    pub heads: Box<[AtomicU64]>,
 }
+
+impl Parted {
+    /// One group.
+    pub fn new() -> Self {
+        let words = |many: usize| (0..many).map(|_| AtomicU64::new(0)).collect::<Box<[_]>>();
+        let many = 2 * SHAPE.entries() as usize;
+        Self { entries: words(many), sides: words(many), heads: words(Parts::heads_for(END)) }
+    }
+
+    pub fn parts(&self) -> Parts<'_> {
+        let Self { entries, sides, heads } = self;
+        Parts { shape: SHAPE, at: HostReal::new(1 << 50), entries, sides, heads }
+    }
+}
+
+/// A table of one group.
+pub(super) const SHAPE: Shape = Shape::of_groups(0);
 
 /// A machine, a table on it, and memory.
 pub struct World {
@@ -128,18 +145,12 @@ impl Drop for World {
 
 impl World {
     fn new(there: bool) -> Self {
-        let words = |many: usize| (0..many).map(|_| AtomicU64::new(0)).collect::<Box<[_]>>();
-        let shape = Shape::of_groups(0);
-        let many = 2 * shape.entries() as usize;
-        let parts = Parted { entries: words(many), sides: words(many), heads: words(Parts::heads_for(END)) };
-        let parts = Box::into_raw(Box::new(parts));
+        let parts = Box::into_raw(Box::new(Parted::new()));
         // SAFETY: 1. They live until the world goes.
-        let Parted { entries, sides, heads } = unsafe { &*parts };
-        let machine = Box::into_raw(Box::new(Machine::new(entries)));
+        let parted = unsafe { &*parts };
+        let machine = Box::into_raw(Box::new(Machine::new(&parted.entries)));
         // SAFETY: 1. As above.
-        let table =
-            Hpt::new(unsafe { &*machine }, 1, Parts { shape, at: HostReal::new(1 << 50), entries, sides, heads }, END)
-                .expect("parts");
+        let table = Hpt::new(unsafe { &*machine }, 1, parted.parts(), END).expect("parts");
         Self { parts, machine, table: Box::into_raw(Box::new(table)), memory: Memory::new(there) }
     }
 
@@ -222,7 +233,7 @@ pub fn patiently<T>(call: impl Fn() -> Result<T, Refusal>) -> Result<T, Refusal>
     }
 }
 
-fn segment(page: u64) -> VsidWord {
+pub(super) fn segment(page: u64) -> VsidWord {
     VsidWord::of(Segment::Size1T, page, PageSize::Size4K)
 }
 
@@ -245,6 +256,18 @@ pub fn every_order<X: 'static, Y: 'static>(
     second: fn(&World) -> Y,
     check: fn(&World, X, Y),
 ) {
+    every_order_of(preemptions, move || World::new(there), before, first, second, check);
+}
+
+/// The same in a world of any kind.
+pub(super) fn every_order_of<W: Send + Sync + 'static, X: 'static, Y: 'static>(
+    preemptions: usize,
+    new: impl Fn() -> W + Send + Sync + 'static,
+    before: fn(&W),
+    first: fn(&W) -> X,
+    second: fn(&W) -> Y,
+    check: fn(&W, X, Y),
+) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
     model.max_branches = 20_000;
@@ -252,7 +275,7 @@ pub fn every_order<X: 'static, Y: 'static>(
     let counted = orders.clone();
     model.check(move || {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let world = loom::sync::Arc::new(World::new(there));
+        let world = loom::sync::Arc::new(new());
         before(&world);
         let theirs = world.clone();
         let other = loom::thread::spawn(move || second(&theirs));

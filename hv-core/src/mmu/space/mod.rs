@@ -110,7 +110,7 @@ pub struct Config<'m> {
     pub top: &'static Level,
     /// The host memory in bytes that it may take: private frames, tables and compressed pages together. What the guest does not use is compressed to make room.
     pub budget: Option<u64>,
-    /// The table of a hash guest, which hardware walks instead of the tree. It chooses the granule as well: see [`hashed`](super::hashed).
+    /// The table of a hash guest, which hardware walks instead of the tree. It chooses the granule as well: see [`hashed`].
     pub hashed: Option<&'m dyn Hashed>,
 }
 
@@ -238,6 +238,11 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
         self.granule
     }
 
+    /// Whether hardware sets R in the tree's leaves.
+    pub(super) fn sets_reference(&self) -> bool {
+        self.hashed.is_none() && self.memory.hardware.sets_reference()
+    }
+
     /// Whether this is the table that hardware walks instead of the tree.
     #[must_use]
     pub fn is_hashed_by(&self, table: &dyn Hashed) -> bool {
@@ -308,6 +313,7 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
     }
 
     /// Does `work` while no fault, no mutation and nobody at the hashed table is under way, and none begins.
+    #[cfg(feature = "hash")]
     pub(crate) fn alone<R>(&self, work: impl FnOnce() -> R) -> R {
         let _turn = self.begin();
         self.stop();
