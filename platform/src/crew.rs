@@ -93,7 +93,7 @@ impl<'m, P: Platform> Crew<'m, P> {
         world.renew(space.lpid());
         let seat = Seat::new(space, own);
         let mut disturber = Disturber::new(number as u64);
-        let Some(tables) = tables else {
+        let Some(tables) = tables.filter(|_| P::HASHES) else {
             let mut disturb = || (0..DISTURBANCES).for_each(|_| disturber.turn(&seat));
             self.run_with(Runner::new(number, world, around, &seat, machine, counters), &mut disturb);
             *cpu = Some(seat.leave());

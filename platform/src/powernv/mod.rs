@@ -51,6 +51,7 @@ pub enum PowerNv {}
 
 impl Platform for PowerNv {
     type World = world::Bare;
+    const HASHES: bool = true;
 
     fn init(machine: &Machine, options: &Options) -> Result<(), Refusal> {
         if hypervisor::hrmor() != 0 {

@@ -24,6 +24,8 @@ pub enum Pseries {}
 
 impl Platform for Pseries {
     type World = world::Nested;
+    /// Nested guests are radix.
+    const HASHES: bool = false;
     fn init(_: &Machine, options: &Options) -> Result<(), Refusal> {
         if options.mmu == MmuMode::Hash {
             return Err(Refusal::HashNested);

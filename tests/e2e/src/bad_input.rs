@@ -81,6 +81,8 @@ const HYPERVISOR: &[Bad] = &[
     Bad { name: "unknown-granule", options: &["--append", "samewise.granule=3k"], says: "samewise.granule=3k" },
     Bad { name: "nine-cpus", options: &["--append", "samewise.cpus=9"], says: "samewise.cpus=9" },
     Bad { name: "neither-on-nor-off", options: &["--append", "samewise.bench=maybe"], says: "samewise.bench=maybe" },
+    Bad { name: "hash-on-pseries", options: &["--append", "samewise.mmu=hash"], says: "those are radix only" },
+    Bad { name: "hpt-size", options: &["--append", "samewise.hpt-size=3M"], says: "a power of two from 256K to 16G" },
     Bad { name: "no-nested-hv", options: NO_NESTED, says: "offers no nested virtualization" },
 ];
 
