@@ -1,6 +1,7 @@
 //! Where the two halves meet: a CPU's [`Seat`] at a guest's memory is what the guest half calls its [`GuestMemory`] and its [`FaultHandler`].
 
-use crate::guest::{FaultHandler, GuestMemory, MemoryError, Upkeep, UpkeepError};
+use crate::guest::{FaultHandler, GuestMemory, HashAnswer, MemoryError, Upkeep, UpkeepError};
+use crate::hash::{self, Calls, HashSeat, Translations};
 use crate::mmu::{AccessError, Cpu, Hardware, LogError, Resolution, Seat, Space, StorageFault};
 use ppc64_arch::addr::GuestReal;
 
@@ -65,6 +66,59 @@ impl<H: Hardware> GuestMemory for Seat<'_, '_, H> {
 
     fn make_fetchable(&self, at: GuestReal, bytes: u64) {
         Seat::make_fetchable(self, at, bytes);
+    }
+}
+
+impl<H: Hardware, T: Translations> FaultHandler for HashSeat<'_, '_, H, T> {
+    /// No hardware walks the space's tree: what says so is broken.
+    fn fault(&self, _: &StorageFault) -> Resolution {
+        Resolution::MachineError
+    }
+
+    #[inline]
+    fn hash_fault(&self, fault: &hash::Fault) -> HashAnswer {
+        HashSeat::fault(self, fault)
+    }
+
+    fn wait(&self, vcpu: u32) {
+        self.seat().wait(vcpu);
+    }
+
+    fn unwait(&self, vcpu: u32) {
+        self.seat().unwait(vcpu);
+    }
+}
+
+impl<H: Hardware, T: Translations> GuestMemory for HashSeat<'_, '_, H, T> {
+    fn read(&self, at: GuestReal, into: &mut [u8]) -> Result<(), MemoryError> {
+        GuestMemory::read(self.seat(), at, into)
+    }
+
+    fn write(&self, at: GuestReal, from: &[u8]) -> Result<(), MemoryError> {
+        GuestMemory::write(self.seat(), at, from)
+    }
+
+    fn zero(&self, at: GuestReal, bytes: u64) -> Result<(), MemoryError> {
+        GuestMemory::zero(self.seat(), at, bytes)
+    }
+
+    fn contains(&self, at: GuestReal, bytes: u64) -> bool {
+        self.seat().contains(at, bytes)
+    }
+
+    /// It has none.
+    fn set_process_table(&self, _: u64) {}
+
+    fn hash(&self) -> Option<&dyn Calls> {
+        Some(self)
+    }
+
+    fn upkeep(&self, what: Upkeep, from: GuestReal, bytes: u64) -> Result<u64, UpkeepError> {
+        self.seat().upkeep(what, from, bytes)
+    }
+
+    fn make_fetchable(&self, at: GuestReal, bytes: u64) {
+        self.seat().make_fetchable(at, bytes);
     }
 }
 

@@ -16,6 +16,8 @@ mod bridge;
 pub mod delays;
 #[cfg(feature = "guest")]
 pub mod guest;
+#[cfg(feature = "hash")]
+pub mod hash;
 #[cfg(feature = "mmu")]
 pub mod mmu;
 #[cfg(feature = "guest")]

@@ -31,6 +31,8 @@ pub fn kind() -> Kind {
 pub trait Platform {
     /// What runs a vCPU.
     type World: GuestWorld + Send;
+    /// Whether there can be hash guests: where not, no code is made for them.
+    const HASHES: bool;
 
     /// Makes the machine ready to run guests.
     ///

@@ -7,7 +7,8 @@ use crate::hardware::Machine as Hardware;
 use crate::host::Around;
 use alloc::vec::Vec;
 use hv_core::guest::cmdline::Options;
-use hv_core::guest::{Counters, Ended, Machine, Runner, StopReason};
+use hv_core::guest::{Counters, Ended, FaultHandler, GuestMemory, Machine, Runner, StopReason, World};
+use hv_core::hash::{HashSeat, Tables};
 use hv_core::mmu::stats::Stats;
 use hv_core::mmu::{Cpu, Disturber, Seat, Space};
 use ppc64_arch::pvr;
@@ -29,6 +30,15 @@ pub struct Crew<'m, P: Platform> {
     shares: Vec<Mutex<Share<P::World>>>,
     /// The guest's memory is kept moving while it runs.
     disturb: bool,
+}
+
+/// Where a guest lives: its memory, and its tables if it is a hash guest.
+#[derive(Clone, Copy)]
+pub struct Home<'a, 'm> {
+    /// Its memory.
+    pub space: &'a Space<'m, Hardware>,
+    /// What hardware walks instead of the space's tree.
+    pub tables: Option<&'a Tables<'m, Hardware>>,
 }
 
 /// Turns of a CPU that disturbs, at the end of each slice.
@@ -70,26 +80,42 @@ impl<'m, P: Platform> Crew<'m, P> {
     }
 
     /// Runs the guest's processors on all CPUs until it ends.
-    pub fn run(&self, space: &Space<'_, Hardware>, around: &Around, machine: &Machine) -> Ended {
-        P::on_each(&|number| self.run_on(number, space, around, machine));
+    pub fn run(&self, home: Home<'_, '_>, around: &Around, machine: &Machine) -> Ended {
+        P::on_each(&|number| self.run_on(number, home, around, machine));
         machine.ended().unwrap_or(Ended::Stopped(StopReason::AllStopped))
     }
 
-    fn run_on(&self, number: usize, space: &Space<'_, Hardware>, around: &Around, machine: &Machine) {
+    fn run_on(&self, number: usize, Home { space, tables }: Home<'_, '_>, around: &Around, machine: &Machine) {
         let Some(mut share) = self.shares.get(number).map(|share| share.lock()) else { return };
         let Share { world, cpu, counters } = &mut *share;
         let Some(own) = cpu.take() else { return };
         let world = world.get_or_insert_with(|| P::world(self.host, self.design));
         world.renew(space.lpid());
         let seat = Seat::new(space, own);
-        let mut runner = Runner::new(number, world, around, &seat, machine, counters);
         let mut disturber = Disturber::new(number as u64);
-        let mut disturb = || (0..DISTURBANCES).for_each(|_| disturber.turn(&seat));
+        let Some(tables) = tables.filter(|_| P::HASHES) else {
+            let mut disturb = || (0..DISTURBANCES).for_each(|_| disturber.turn(&seat));
+            self.run_with(Runner::new(number, world, around, &seat, machine, counters), &mut disturb);
+            *cpu = Some(seat.leave());
+            return;
+        };
+        // They are the space's, or there would be no guest.
+        let Some(seat) = HashSeat::new(seat, tables) else { return };
+        let mut disturb = || (0..DISTURBANCES).for_each(|_| disturber.turn(seat.seat()));
+        self.run_with(Runner::new(number, world, around, &seat, machine, counters), &mut disturb);
+        *cpu = Some(seat.leave());
+    }
+
+    /// Runs the guest's processors on this CPU.
+    fn run_with<'a, W: World, M: GuestMemory + FaultHandler>(
+        &self,
+        mut runner: Runner<'a, W, Around, M>,
+        disturb: &'a mut dyn FnMut(),
+    ) {
         if self.disturb {
-            runner = runner.with_work(&mut disturb);
+            runner = runner.with_work(disturb);
         }
         runner.run();
-        *cpu = Some(seat.leave());
     }
 
     /// What all of them counted.

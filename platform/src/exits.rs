@@ -2,8 +2,10 @@
 
 use crate::decrementer::low_word;
 use hv_core::guest::{Exit, MachineError, Vcpu};
+use hv_core::hash;
 use hv_core::mmu::{Access, StorageFault};
 use ppc64_arch::addr::{EffAddr, GuestReal};
+use ppc64_arch::hash::VsidWord;
 use ppc64_arch::mce::Severity;
 use ppc64_arch::spr::live;
 use ppc64_arch::trap::{Hdsisr, vector};
@@ -59,6 +61,45 @@ pub fn fetch_fault(cause: Option<u32>, ea: u64, claim: u64) -> StorageFault {
         table_walk: cause.is_some_and(|cause| Hdsisr::from_bits_retain(cause).contains(Hdsisr::TABLE_WALK)),
         cause,
     }
+}
+
+/// What only the CPU knows of a hash guest's access, next to the registers of the interrupt.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys {
+    /// AMR.
+    pub amr: u64,
+    /// IAMR.
+    pub iamr: u64,
+}
+
+impl Keys {
+    /// The CPU's own, while they are the guest's.
+    #[must_use]
+    #[inline]
+    pub fn live() -> Self {
+        Self { amr: live::AMR.get(), iamr: live::IAMR.get() }
+    }
+}
+
+/// A hash guest's load or store, from HDSISR, HDAR and ASDR. Of HDSISR only the bit for stores counts: the table's entry says the rest.
+#[must_use]
+#[inline]
+pub fn hash_data_fault(vcpu: &Vcpu, cause: u32, ea: u64, asdr: u64, keys: Keys) -> hash::Fault {
+    let store = Hdsisr::from_bits_retain(cause).contains(Hdsisr::STORE);
+    hash_fault(vcpu, if store { Access::Write } else { Access::Read }, ea, asdr, keys)
+}
+
+/// A hash guest's fetch, from its address and ASDR.
+#[must_use]
+#[inline]
+pub fn hash_fetch_fault(vcpu: &Vcpu, ea: u64, asdr: u64, keys: Keys) -> hash::Fault {
+    hash_fault(vcpu, Access::Fetch, ea, asdr, keys)
+}
+
+#[inline]
+fn hash_fault(vcpu: &Vcpu, access: Access, ea: u64, asdr: u64, Keys { amr, iamr }: Keys) -> hash::Fault {
+    let problem_state = vcpu.in_problem_state();
+    hash::Fault { ea: EffAddr::new(ea), asdr: VsidWord::new(asdr), access, problem_state, amr, iamr }
 }
 
 /// What is done once a time slice: the log, and a look at the stacks.

@@ -5,24 +5,28 @@ use crate::boot::fdt::Machine as Host;
 use crate::boot::payload::Payload;
 use crate::boot::refusal::Refusal;
 use crate::boot::slots::{Part, Plan};
-use crate::crew::Crew;
+use crate::crew::{Crew, Home};
 use crate::hardware::Machine as Hardware;
 use crate::host::Around;
 use crate::waker::Waker;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
-use hv_core::guest::cmdline::Options;
-use hv_core::guest::devtree::{self, GuestConfig};
+use hv_core::guest::cmdline::{MmuMode, Options};
+use hv_core::guest::devtree::{self, GuestConfig, Translation};
 use hv_core::guest::layout::{self, Layout, Wanted};
 use hv_core::guest::machine::Settings;
 use hv_core::guest::rtas::blob;
 use hv_core::guest::vcpu::Entry;
 use hv_core::guest::{Ended, GuestMemory, Host as _, Machine};
-use hv_core::mmu::{Memory, Seat, Space};
+use hv_core::hash::pool::{FromPool, bytes_of};
+use hv_core::hash::seat::sizes;
+use hv_core::hash::{Parts, Tables};
+use hv_core::mmu::{Config, Hashed, Memory, Seat, Space};
 use ppc64_arch::addr::{GuestReal, LeafSize};
+use ppc64_arch::hash::Shape;
 use ppc64_arch::pvr;
-use ppc64_arch::radix::geometry;
 
 /// The guest's partition. 0 is ours to leave alone: the L0 refuses it.
 pub const LPID: u32 = 1;
@@ -45,6 +49,8 @@ pub struct Guest<'m, P> {
     platform: PhantomData<P>,
     /// It may measure.
     bench: bool,
+    /// The size of a hash guest's table, as it is asked for.
+    hpt: Option<Shape>,
 }
 
 impl<'m, P: Platform> Guest<'m, P> {
@@ -61,7 +67,10 @@ impl<'m, P: Platform> Guest<'m, P> {
         platform: &Around,
     ) -> Result<Self, Refusal> {
         let cpu = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
-        let memory_bytes = memory_size(options.memory_bytes, options.budget, memory.pool.free_bytes())?;
+        let free = memory.pool.free_bytes();
+        let hpt = hpt_shape(&options, options.memory_bytes.unwrap_or(free));
+        let table = hpt.map_or(0, |shape| bytes_of(shape, Parts::heads_for(free)));
+        let memory_bytes = memory_size(options.memory_bytes, options.budget, free.saturating_sub(table))?;
         let layout = layout::arrange(&Wanted {
             memory_bytes,
             kernel_end: payload.image.end,
@@ -73,6 +82,7 @@ impl<'m, P: Platform> Guest<'m, P> {
             memory_bytes,
             cpus: u32::try_from(options.cpus).unwrap_or(1),
             pvr: host.pvr,
+            translation: Translation::Radix,
             decrementer_bits: host.decrementer_bits,
             timebase_hz: u32::try_from(host.timebase_hz).unwrap_or(u32::MAX),
             clock_hz: host.clock_hz,
@@ -84,27 +94,34 @@ impl<'m, P: Platform> Guest<'m, P> {
             has_random: platform.random().is_some(),
             rng_seed: seed(platform),
         };
-        Ok(Self { lpid, host, payload, plan, layout, config, cpu, platform: PhantomData, bench: options.bench })
+        Ok(Self { lpid, host, payload, plan, layout, config, cpu, platform: PhantomData, bench: options.bench, hpt })
     }
 
-    /// Runs the guest in `space` until it does not want to begin anew.
+    /// Runs the guest at its home until it does not want to begin anew.
     ///
     /// # Errors
     /// [`Refusal`]: its memory could not be made.
     pub fn run(
         &mut self,
         crew: &Crew<'_, P>,
-        space: &Space<'_, Hardware>,
+        home: Home<'_, '_>,
         waker: &Waker<'_>,
         platform: &Around,
     ) -> Result<Ended, Refusal> {
         let console_poll = self.listen();
+        let Home { space, tables } = home;
         loop {
+            if let Some(tables) = tables {
+                // The last life's guest may have had another size.
+                let medium = space.granule().last_level() == LeafSize::Size64K;
+                self.config.translation = Translation::Hash { shape: tables.shape(), sizes: sizes(medium) };
+            }
             let machine = Arc::new(crew.as_first(space, |seat| self.begin(seat, platform, console_poll, crew.len()))?);
             waker.serve(&machine);
-            match crew.run(space, platform, &machine) {
+            match crew.run(home, platform, &machine) {
                 Ended::Reboot => {
                     defmt::info!("the guest begins anew");
+                    tables.iter().for_each(|tables| tables.forget_resize());
                     crew.as_first(space, |seat| {
                         seat.with_cpu(|space, cpu| space.empty(cpu));
                         Ok(())
@@ -131,16 +148,29 @@ impl<'m, P: Platform> Guest<'m, P> {
         Ok(Machine::new(self.settings(console_poll), self.lpid, entry, platform.timebase(), cpus))
     }
 
-    /// An empty space with the guest's slots.
+    /// The tables of a hash guest. They stay for good: the machine is switched off when the guest has ended.
+    ///
+    /// # Errors
+    /// [`Refusal::HashTable`]: there is no room for one.
+    pub fn tables<'h>(&self, room: &'h FromPool<'h, Hardware>) -> Result<Option<&'h Tables<'h, Hardware>>, Refusal> {
+        let Some(shape) = self.hpt else { return Ok(None) };
+        let tables = Tables::new(&room.0.hardware, room, self.lpid, shape, self.config.memory_bytes);
+        tables.map(|tables| Some(&*Box::leak(Box::new(tables)))).map_err(|_| Refusal::HashTable(shape.bytes()))
+    }
+
+    /// An empty space with the guest's slots; `tables` are what hardware walks of it, if it is a hash guest's.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn space<'h>(&self, memory: &'h Memory<Hardware>, options: &Options) -> Result<Space<'h, Hardware>, Refusal> {
-        let space = match options.budget {
-            Some(budget) => Space::with_budget(memory, self.lpid, options.granule, &geometry::ROOT, budget),
-            None => Space::new(memory, self.lpid, options.granule),
-        };
-        let space = space?;
+    pub fn space<'h>(
+        &self,
+        memory: &'h Memory<Hardware>,
+        options: &Options,
+        tables: Option<&'h Tables<'h, Hardware>>,
+    ) -> Result<Space<'h, Hardware>, Refusal> {
+        let hashed = tables.map(|tables| -> &dyn Hashed { tables });
+        let config = Config { granule: options.granule, budget: options.budget, hashed, ..Config::default() };
+        let space = Space::build(memory, self.lpid, &config)?;
         self.plan.add_to(&space)?;
         Ok(space)
     }
@@ -168,7 +198,8 @@ impl<'m, P: Platform> Guest<'m, P> {
         Settings {
             memory_bytes: self.config.memory_bytes,
             cpus: self.config.cpus,
-            relocatable_vectors: P::relocatable_vectors(self.cpu),
+            // Interrupts that come to the hypervisor move with the guest's own only where LPCR[HR] says radix.
+            relocatable_vectors: self.hpt.is_some() || P::relocatable_vectors(self.cpu),
             bench: self.bench,
             isa_3_1: self.cpu.is_v31(),
             console_poll,
@@ -181,6 +212,12 @@ impl<'m, P: Platform> Guest<'m, P> {
         defmt::info!("the console interrupts: {=bool}", listens);
         (!listens).then_some(self.host.timebase_hz / CONSOLE_POLLS)
     }
+}
+
+/// The size of table that a guest with so much memory is given, if it is to have one.
+fn hpt_shape(options: &Options, memory_bytes: u64) -> Option<Shape> {
+    let asked = || options.hpt_bytes.and_then(|bytes| Shape::new(bytes.trailing_zeros()));
+    (options.mmu == MmuMode::Hash).then(|| asked().unwrap_or_else(|| Shape::recommended(memory_bytes)))
 }
 
 /// Bytes of guest memory: what is asked for, or most of what is free. A budget must be free, and the memory may be more than that. Tables of 4 KiB map 2 MiB each, so one in 256 is more than they take.

@@ -2,9 +2,11 @@
 //! flush, which each platform has its own way for.
 
 use core::sync::atomic::AtomicU64;
+use hv_core::hash;
 use hv_core::mmu::{Flush, Hardware};
 use ppc64_arch::addr::HostReal;
 use ppc64_arch::cpu;
+use ppc64_arch::hash::tlbie::Operands;
 
 /// How translations of guests are made known, and forgotten.
 pub trait Translations: Sync {
@@ -12,6 +14,10 @@ pub trait Translations: Sync {
     fn broadcasts(&self) -> bool;
     /// Completes the flush before it returns.
     fn flush(&self, what: Flush);
+    /// The same for translations of hash guests. Where there can be none there is nothing to do.
+    fn forget(&self, what: &[Operands]) {
+        debug_assert!(what.is_empty(), "a hash guest on a platform that has none");
+    }
     /// Makes a CPU leave the guest soon.
     fn kick(&self, cpu: usize);
     /// Writes a partition's entry and makes every CPU forget the old one.
@@ -123,5 +129,12 @@ unsafe impl Hardware for Machine {
 
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
         self.0.set_partition(lpid, scoped, process);
+    }
+}
+
+// SAFETY: 1. the platform completes the flush before it returns; 2. where nobody can walk a hashed table, nobody has such a translation.
+unsafe impl hash::Translations for Machine {
+    fn forget(&self, what: &[Operands]) {
+        self.0.forget(what);
     }
 }

@@ -55,8 +55,9 @@ use boot::fdt::Machine;
 use boot::refusal::Refusal;
 use console::Console;
 use core::fmt::Write;
-use crew::Crew;
+use crew::{Crew, Home};
 use hv_core::guest::{Ended, cmdline};
+use hv_core::hash::pool::FromPool;
 use powernv::PowerNv;
 use pseries::Pseries;
 use waker::Waker;
@@ -114,11 +115,14 @@ fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Resul
     let host = P::host(machine, P::terminal(machine));
     let mut guest = guest::Guest::<P>::plan(guest::LPID, machine, &payload, options.clone(), &memory, &host)?;
     let waker = Waker::new(&host);
-    let space = guest.space(&memory, &options)?;
+    let room = FromPool(&memory);
+    let tables = guest.tables(&room)?;
+    let space = guest.space(&memory, &options, tables)?;
     space.set_waker(&waker);
     let crew = Crew::<P>::gather(machine, &options)?;
     let start = ppc64_arch::cpu::timebase();
-    let ended = guest.run(&crew, &space, &waker, &host)?;
+    let home = Home { space: &space, tables };
+    let ended = guest.run(&crew, home, &waker, &host)?;
     let (counters, stats) = crew.counted();
     report::all(&space, &stats, &counters, crew.len(), (start, machine.timebase_hz));
     Ok(ended)

@@ -1,4 +1,4 @@
-//! What every radix guest is run with, on either platform.
+//! What every guest is run with, on either platform.
 
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::{HFSCR, LPCR};
@@ -20,6 +20,13 @@ const RADIX_GUEST: u64 = LPCR::VPM.val(1).value
     | LPCR::GTSE.val(1).value
     | LPCR::HDICE.val(1).value;
 
+/// What every hash guest's LPCR has: storage interrupts come to the hypervisor. HR, UPRT and GTSE are 0: a hashed table, an SLB that the guest fills, no `tlbie` of its own. ISL is 0 as well: the pages that the guest
+/// chooses are those that hardware uses.
+const HASH_GUEST: u64 = LPCR::VPM.val(1).value | LPCR::HDICE.val(1).value;
+
+/// What tells the two apart: set to what [`radix_guest`] or [`hash_guest`] say.
+pub const TRANSLATION: u64 = LPCR::UPRT.val(1).value | LPCR::HR.val(1).value | LPCR::GTSE.val(1).value;
+
 /// HFSCR on a CPU of design `cpu`.
 #[must_use]
 pub const fn facilities(cpu: Cpu) -> u64 {
@@ -30,6 +37,12 @@ pub const fn facilities(cpu: Cpu) -> u64 {
 #[must_use]
 pub const fn radix_guest(large_decrementer: bool) -> u64 {
     RADIX_GUEST | if large_decrementer { field(LPCR::LD::SET) } else { 0 }
+}
+
+/// The part of a hash guest's LPCR that is ours.
+#[must_use]
+pub const fn hash_guest(large_decrementer: bool) -> u64 {
+    HASH_GUEST | if large_decrementer { field(LPCR::LD::SET) } else { 0 }
 }
 
 /// A field's bits.

@@ -19,13 +19,46 @@ pub fn register() -> u64 {
     (&raw const PARTITIONS).addr() as u64 | TABLE_SIZE
 }
 
-/// Writes partition `lpid`'s entry; a flush of the partition has to follow. False, and nothing written, if the table has no room for it.
+/// How a partition's addresses are translated, as doubleword 0 of its entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no such partition.
+    None,
+    /// HR=1.
+    Radix,
+    /// HR=0.
+    Hash,
+}
+
+impl Kind {
+    /// What doubleword 0 says: a table of either kind stands elsewhere than at 0.
+    #[must_use]
+    pub const fn of(scoped: u64) -> Self {
+        const RADIX: u64 = ppc64_arch::bits::bit(0);
+        match scoped {
+            0 => Self::None,
+            _ if scoped & RADIX != 0 => Self::Radix,
+            _ => Self::Hash,
+        }
+    }
+}
+
+/// What partition `lpid`'s entry says.
 #[must_use]
-pub fn write(lpid: u32, scoped: u64, process: u64) -> bool {
-    let Some([first, second]) = PARTITIONS.0.get(lpid as usize) else { return false };
+pub fn kind(lpid: u32) -> Kind {
+    // Relaxed: who asks is about to run the partition, whose entry was written before.
+    let scoped = PARTITIONS.0.get(lpid as usize).map(|[first, _]| u64::from_be(first.load(Ordering::Relaxed)));
+    Kind::of(scoped.unwrap_or(0))
+}
+
+/// Writes partition `lpid`'s entry, and says what it was; a flush of the partition, of that kind and of the present one, has to follow. `None`, and nothing written, if the table has no room for it.
+#[must_use]
+pub fn write(lpid: u32, scoped: u64, process: u64) -> Option<Kind> {
+    let [first, second] = PARTITIONS.0.get(lpid as usize)?;
+    let before = kind(lpid);
     // Relaxed: ptesync below orders the stores before anything that reads the table.
     second.store(process.to_be(), Ordering::Relaxed);
     first.store(scoped.to_be(), Ordering::Relaxed);
     ptesync();
-    true
+    Some(before)
 }

@@ -18,6 +18,7 @@ use hv_core::guest::cmdline::Options;
 use hv_core::guest::host::{Next, Short};
 use hv_core::guest::processors::Processor;
 use hv_core::guest::{Counters, Ended, Exit, Machine, Parting, Runner, StopReason, Vcpu, World};
+use hv_core::hash;
 use hv_core::mmu::{Memory, Seat, StorageFault};
 
 /// One of the two: what runs it, and its only processor.
@@ -91,7 +92,7 @@ fn twin<'m, P: Platform>(
 ) -> Result<Twin<'m, P>, Refusal> {
     let around = &*Box::leak(Box::new(P::host(host, P::terminal(host)).named(name)));
     let guest = Guest::<P>::plan(guest::LPID + number, host, payload, options.clone(), memory, around)?;
-    let space = on_heap(|| guest.space(memory, &options))?;
+    let space = on_heap(|| guest.space(memory, &options, None))?;
     // Each has a share of this CPU's own: its frames, its counters.
     let share = || crew::cpu(crate::memory::index(u64::from(number)), options.ahead);
     let seat = on_heap(|| Ok(Seat::new(space, share()?)))?;
@@ -158,6 +159,10 @@ impl<S: Short> EverySecond<'_, S> {
 impl<S: Short> Short for EverySecond<'_, S> {
     fn storage(&mut self, vcpu: &mut Vcpu, fault: &StorageFault) -> Next {
         if self.is_second() { Next::Whole } else { self.short.storage(vcpu, fault) }
+    }
+
+    fn hash_storage(&mut self, vcpu: &mut Vcpu, fault: &hash::Fault) -> Next {
+        if self.is_second() { Next::Whole } else { self.short.hash_storage(vcpu, fault) }
     }
 
     fn call(&mut self, vcpu: &mut Vcpu) -> Next {

@@ -1,6 +1,21 @@
 //! What processors and emulators get wrong, each by name.
 //!
 //! Whoever needs a way around asks here; no other file compares versions.
+//!
+//! # What QEMU's TCG does not show of hash guests
+//!
+//! For these nothing is done; they are what a test under it cannot find (QEMU 10.0, `target/ppc/mmu-hash64.c`, `mmu_helper.c`).
+//!
+//! | what | hardware | TCG |
+//! | --- | --- | --- |
+//! | `tlbie`, `tlbiel` with R=0 | drops what its operands name | drops everything, whatever they say: wrong pages, sizes, partitions go unnoticed |
+//! | a write of LPIDR, `slbie`, `slbia` | needs a flush where entries may be stale | drops everything, too |
+//! | R and C | byte stores from a copy of the entry | the same, and it does set them, unlike for radix; C=0 is enforced |
+//! | a valid entry whose doubleword 1 changes | may be used half and half | read as one piece |
+//! | UPRT=1 with HR=0 | segment tables | QEMU ends: such guests are not made |
+//! | two segment entries for one address | a machine check | the first one counts |
+//! | HDAR in real mode | the effective address | the same, with the four upper bits that real mode ignores |
+//! | keys in the virtual real mode area | not looked at | not looked at |
 
 use crate::pvr::{Cpu, Pvr};
 
@@ -13,6 +28,8 @@ pub struct Errata {
     /// POWER9: a `tlbie` misses the effective-to-real cache of a thread whose sibling writes PIDR or LPIDR just then, unless one more `tlbie` for process 0 of partition 0
     /// follows (Linux commit 047e6575). All revisions.
     pub tlbie_misses_erat: bool,
+    /// POWER9: the threads of a core are all in radix mode or all in hash mode. Mended in Nimbus DD 2.2 and Cumulus DD 1.1 (as Linux has it, which refuses to mix them before).
+    pub one_mode_a_core: bool,
     /// QEMU's TCG: a partition-scoped `tlbie` of one page drops what is cached for the *effective* address of that value. Translations of a whole partition are
     /// dropped as they should be.
     pub tlbie_page_by_effective_address: bool,
@@ -27,8 +44,9 @@ impl Errata {
     pub const fn of(pvr: Pvr, emulated: bool) -> Self {
         let power9 = matches!(pvr.cpu(), Some(Cpu::Power9));
         Self {
-            tlbie_repeated: power9 && stores_pass_tlbie(pvr),
+            tlbie_repeated: power9 && is_before(pvr, 0x203, 0x103),
             tlbie_misses_erat: power9,
+            one_mode_a_core: power9 && is_before(pvr, 0x202, 0x101),
             tlbie_page_by_effective_address: emulated,
             external_not_mediated: emulated,
         }
@@ -36,11 +54,11 @@ impl Errata {
 }
 
 /// Bits 0xe000 of a POWER9's revision tell Nimbus (0) from Cumulus (0x2000); the low 12 bits are the level.
-const fn stores_pass_tlbie(pvr: Pvr) -> bool {
+const fn is_before(pvr: Pvr, nimbus: u32, cumulus: u32) -> bool {
     let (family, level) = (pvr.revision() & 0xe000, pvr.revision() & 0xfff);
     match family {
-        0 => level < 0x203,
-        0x2000 => level < 0x103,
+        0 => level < nimbus,
+        0x2000 => level < cumulus,
         // Not known: the way around is right for all.
         _ => true,
     }
@@ -55,6 +73,8 @@ mod tests {
         let of = |raw| Errata::of(Pvr::new(raw), false);
         assert!(of(0x004e_0202).tlbie_repeated && of(0x004e_0202).tlbie_misses_erat);
         assert!(!of(0x004e_0203).tlbie_repeated && of(0x004e_0203).tlbie_misses_erat);
+        assert!(of(0x004e_0201).one_mode_a_core && !of(0x004e_0202).one_mode_a_core);
+        assert!(of(0x004e_2100).one_mode_a_core && !of(0x004e_2101).one_mode_a_core);
         assert_eq!(of(0x0080_0200), Errata::default());
         assert_eq!(of(0x0082_0200), Errata::default());
     }

@@ -1,5 +1,5 @@
 //! What 64-bit POWER hardware is, as Power ISA 3.1B tells it: addresses, registers, interrupt vectors, radix entry
-//! formats and tree geometry. No policy lives here.
+//! formats and tree geometry, hashed page tables. No policy lives here.
 //!
 //! Everything but `cpu` is plain data and builds, and is tested, on any machine. `cpu` holds the instructions and is there for
 //! powerpc64 only.
@@ -11,6 +11,7 @@ pub mod bits;
 pub mod cpu;
 pub mod errata;
 pub mod extended;
+pub mod hash;
 pub mod mce;
 pub mod measures;
 pub mod pvr;

@@ -174,6 +174,14 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_guest_was_seen_to_run_with_neither_radix_nor_process_tables() {
+        let value = LPCR::VPM.val(1) + LPCR::ILE::SET + LPCR::LD::SET + LPCR::HVICE::SET + LPCR::HDICE::SET;
+        assert_eq!(value.value, 0x4000_0000_0202_0003);
+        // The second group of a hash is searched as well.
+        assert_eq!((LPCR::HR::SET + LPCR::UPRT::SET + LPCR::GTSE::SET + LPCR::TC::SET).value & value.value, 0);
+    }
+
+    #[test]
     fn hfscr_fields_stand_where_the_manual_numbers_them() {
         assert_eq!((HFSCR::FP::SET + HFSCR::VECVSX::SET + HFSCR::DSCR::SET).value, 7);
         assert_eq!((HFSCR::TAR::SET + HFSCR::MSGP::SET + HFSCR::PREFIX::SET).value, 0x2500);

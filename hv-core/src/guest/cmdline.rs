@@ -2,10 +2,13 @@
 
 use crate::mmu::Granule;
 use alloc::string::String;
+use core::ops::RangeInclusive;
 use ppc64_arch::addr::LeafSize;
 
 /// The most vCPUs of a guest, and the most CPUs that it runs on.
 const MOST: usize = 8;
+/// How large a hashed table may be, in bytes.
+const HPT_SIZES: RangeInclusive<u64> = 256 << 10..=16 << 30;
 /// What all our words begin with.
 const PREFIX: &str = "samewise.";
 
@@ -22,6 +25,10 @@ pub struct Options {
     pub host_cpus: Option<usize>,
     /// `samewise.granule=4k|64k|2m|auto`; auto without it.
     pub granule: Granule,
+    /// `samewise.mmu=radix|hash`: how the guest's addresses are translated; radix without it.
+    pub mmu: MmuMode,
+    /// `samewise.hpt-size=SIZE`: bytes of a hash guest's table, a power of two from 256 KiB to 16 GiB; what PAPR recommends without it.
+    pub hpt_bytes: Option<u64>,
     /// What a self-test is asked for.
     pub self_test: SelfTest,
     /// `samewise.ahead=on|off`: whether a fault may make more pages than its own; on without it. Off is for measuring.
@@ -49,6 +56,8 @@ impl Default for Options {
             cpus: 1,
             host_cpus: None,
             granule: Granule::Auto,
+            mmu: MmuMode::Radix,
+            hpt_bytes: None,
             ahead: true,
             bench: false,
             disturb: false,
@@ -69,6 +78,16 @@ impl Options {
         twin.bootargs.push_str(" seed=1");
         twin
     }
+}
+
+/// How a guest's addresses are translated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MmuMode {
+    /// By trees: the guest's own, and the hypervisor's behind it.
+    #[default]
+    Radix,
+    /// By one hashed table, whose entries the guest asks for by calls.
+    Hash,
 }
 
 /// Which measures against speculation are taken, on a platform that has some.
@@ -112,6 +131,10 @@ pub enum CmdlineError<'a> {
     BadBudget(&'a str),
     /// Not a number from 1 to the most that there can be.
     BadCpus(&'a str),
+    /// Neither radix nor hash.
+    BadMmu(&'a str),
+    /// Not a power of two from 256 KiB to 16 GiB.
+    BadHptSize(&'a str),
     /// None of the granules.
     BadGranule(&'a str),
     /// A word about the self-test whose value is none of those that there are.
@@ -153,6 +176,10 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             }
             Some(("granule", value)) => {
                 options.granule = granule(value).ok_or(CmdlineError::BadGranule(word))?;
+            }
+            Some(("mmu", value)) => options.mmu = mmu(value).ok_or(CmdlineError::BadMmu(word))?,
+            Some(("hpt-size", value)) => {
+                options.hpt_bytes = Some(hpt_size(value).ok_or(CmdlineError::BadHptSize(word))?);
             }
             Some(("ahead", value)) => options.ahead = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("bench", value)) => options.bench = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
@@ -198,6 +225,19 @@ fn size(text: &str) -> Option<u64> {
     }
     let bytes = digits.parse::<u64>().ok()?.checked_mul(1 << shift)?;
     (bytes > 0 && bytes & LeafSize::Size64K.offset_mask() == 0).then_some(bytes)
+}
+
+fn mmu(text: &str) -> Option<MmuMode> {
+    match text {
+        "radix" => Some(MmuMode::Radix),
+        "hash" => Some(MmuMode::Hash),
+        _ => None,
+    }
+}
+
+/// The size of a hashed table.
+fn hpt_size(text: &str) -> Option<u64> {
+    size(text).filter(|bytes| bytes.is_power_of_two() && HPT_SIZES.contains(bytes))
 }
 
 /// A number of processors.
@@ -252,6 +292,21 @@ mod tests {
         assert_eq!(asked(words), Ok(wanted));
         for bad in ["samewise.self-test=off", "samewise.expect-cpus=many", "samewise.inject=nothing"] {
             assert_eq!(asked(bad), Err(CmdlineError::BadSelfTest(bad)));
+        }
+    }
+
+    #[test]
+    fn a_hashed_table_is_a_power_of_two_of_bytes() {
+        let options = parse("samewise.mmu=hash samewise.hpt-size=16M").expect("good");
+        assert_eq!((options.mmu, options.hpt_bytes), (MmuMode::Hash, Some(16 << 20)));
+        assert_eq!((Options::default().mmu, Options::default().hpt_bytes), (MmuMode::Radix, None));
+        assert_eq!(parse("samewise.mmu=radix").map(|options| options.mmu), Ok(MmuMode::Radix));
+        assert_eq!(parse("samewise.mmu=both"), Err(CmdlineError::BadMmu("samewise.mmu=both")));
+        for (text, bytes) in [("256K", 256 << 10), ("16G", 16 << 30)] {
+            assert_eq!(hpt_size(text), Some(bytes));
+        }
+        for bad in ["samewise.hpt-size=128K", "samewise.hpt-size=32G", "samewise.hpt-size=3M", "samewise.hpt-size="] {
+            assert_eq!(parse(bad), Err(CmdlineError::BadHptSize(bad)));
         }
     }
 

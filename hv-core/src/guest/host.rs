@@ -1,6 +1,7 @@
 //! What a guest's world needs from the platform: two small traits, so that everything above runs in host tests.
 
 use super::vcpu::Vcpu;
+use crate::hash;
 use crate::mmu::{Resolution, StorageFault};
 use ppc64_arch::addr::GuestReal;
 use ppc64_arch::mce::Severity;
@@ -10,8 +11,10 @@ use ppc64_arch::mce::Severity;
 pub enum Exit {
     /// `sc 1` from any state; `nip` stands after it.
     Hcall,
-    /// HDSI or HISI.
+    /// HDSI or HISI of a radix guest.
     Storage(StorageFault),
+    /// HDSI or HISI of a hash guest.
+    HashStorage(hash::Fault),
     /// The hypervisor decrementer: a time slice is over, or a pending interrupt is to be looked at.
     Hdec,
     /// An interrupt for the hypervisor itself (0x500 or 0xEA0): its console, or a kick.
@@ -67,6 +70,11 @@ pub enum Next {
 pub trait Short {
     /// A storage interrupt. `regs.nip` and `regs.msr` are there, of the rest nothing has to be.
     fn storage(&mut self, vcpu: &mut Vcpu, fault: &StorageFault) -> Next;
+    /// The same of a hash guest.
+    fn hash_storage(&mut self, vcpu: &mut Vcpu, fault: &hash::Fault) -> Next {
+        _ = (vcpu, fault);
+        Next::Whole
+    }
     /// A call: r0 to r12, nip and MSR are there, and may be changed.
     fn call(&mut self, vcpu: &mut Vcpu) -> Next;
 }
@@ -95,10 +103,19 @@ pub trait World {
     }
 }
 
+/// What became of a hash guest's storage interrupt.
+pub type HashAnswer = hash::Outcome;
+
 /// Resolves storage interrupts: the memory half.
 pub trait FaultHandler {
     /// Makes the access possible, or says why not.
     fn fault(&self, fault: &StorageFault) -> Resolution;
+
+    /// The same for a hash guest. A handler of radix guests' faults is never asked: what says so is broken.
+    fn hash_fault(&self, fault: &hash::Fault) -> HashAnswer {
+        _ = fault;
+        HashAnswer::Memory(Resolution::MachineError)
+    }
 
     /// Called right before the CPU enters the guest: flushes that it missed outside are made up for.
     fn entering(&self) {}
@@ -166,6 +183,10 @@ pub trait GuestMemory {
     fn contains(&self, at: GuestReal, bytes: u64) -> bool;
     /// Tells where the process table stands (H_REGISTER_PROC_TBL): doubleword 1 of the partition table entry, native order.
     fn set_process_table(&self, dw1: u64);
+    /// The guest's hashed table, if it is a hash guest.
+    fn hash(&self) -> Option<&dyn hash::Calls> {
+        None
+    }
     /// Upkeep that a measuring guest asks for: how many pages it concerned, as far as that is counted.
     ///
     /// # Errors

@@ -5,7 +5,8 @@
 //! page faults, system calls and decrementer never come here.
 
 use super::vcpu::Vcpu;
-use crate::mmu::{Access, Reflect, StorageFault};
+use crate::mmu::{Access, Reflect};
+use ppc64_arch::addr::EffAddr;
 use ppc64_arch::spr::LPCR;
 use ppc64_arch::trap::{Dsisr, Msr, Srr1, vector};
 
@@ -48,15 +49,21 @@ impl Interrupt {
     /// The causes carry [`Dsisr::BAD_TREE`] as well: the guest's own tables do translate the address, so a kernel that only heard "no
     /// translation" would find nothing to do and try again for ever. With it, Linux sends SIGBUS or finds its fix-up.
     #[must_use]
-    pub fn from_fault(fault: &StorageFault, why: Reflect) -> Self {
+    pub fn from_fault(access: Access, ea: EffAddr, why: Reflect) -> Self {
         let cause = Dsisr::BAD_TREE
             | match why {
                 Reflect::NoSlot => Dsisr::NO_TRANSLATION,
                 Reflect::ReadOnly => Dsisr::PROTECTION,
                 Reflect::Unsupported(bits) => Dsisr::from_bits_retain(bits),
             };
-        let dar = fault.ea.raw();
-        match fault.access {
+        Self::storage(access, ea, cause)
+    }
+
+    /// A storage interrupt with these causes.
+    #[must_use]
+    pub fn storage(access: Access, ea: EffAddr, cause: Dsisr) -> Self {
+        let dar = ea.raw();
+        match access {
             Access::Fetch => Self::InstructionStorage(Srr1::from_bits_retain(u64::from(cause.bits()))),
             Access::Read => Self::DataStorage { dar, dsisr: cause - Dsisr::STORE },
             Access::Write => Self::DataStorage { dar, dsisr: cause | Dsisr::STORE },
@@ -119,7 +126,6 @@ fn relocation(vcpu: &Vcpu) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::guest::vcpu::Entry;
-    use ppc64_arch::addr::{EffAddr, GuestReal};
 
     fn running(on: Msr) -> Vcpu {
         let mut vcpu = Vcpu::at_reset(0, 1, Entry { nip: 0, fdt: 0, little_endian: true }, 0);
@@ -182,15 +188,14 @@ mod tests {
         assert_eq!((vcpu.regs.dar, vcpu.regs.dsisr, vcpu.load_dar), (0x1234, 0x8000, true));
     }
 
-    fn fault(access: Access) -> StorageFault {
-        let claim = GuestReal::new(0x8000_0000);
-        StorageFault { access, ea: EffAddr::new(0xc000_0000_8000_0008), claim, table_walk: false, cause: None }
+    fn reflected(access: Access, why: Reflect) -> Interrupt {
+        Interrupt::from_fault(access, EffAddr::new(0xc000_0000_8000_0008), why)
     }
 
     #[test]
     fn a_store_outside_memory_is_a_data_storage_interrupt_with_its_address() {
         let mut vcpu = running(VIRTUAL);
-        deliver(&mut vcpu, Interrupt::from_fault(&fault(Access::Write), Reflect::NoSlot));
+        deliver(&mut vcpu, reflected(Access::Write, Reflect::NoSlot));
         assert_eq!((vcpu.regs.nip, vcpu.regs.dar), (0x300, 0xc000_0000_8000_0008));
         assert_eq!(vcpu.regs.dsisr, 0x4208_0000);
         assert!(vcpu.load_dar);
@@ -199,7 +204,7 @@ mod tests {
     #[test]
     fn a_fetch_outside_memory_is_an_instruction_storage_interrupt() {
         let mut vcpu = running(VIRTUAL);
-        deliver(&mut vcpu, Interrupt::from_fault(&fault(Access::Fetch), Reflect::NoSlot));
+        deliver(&mut vcpu, reflected(Access::Fetch, Reflect::NoSlot));
         assert_eq!((vcpu.regs.nip, vcpu.hv.srr1 & Srr1::CAUSE_MASK), (0x400, 0x4008_0000));
         assert!(!vcpu.load_dar);
     }
@@ -207,7 +212,7 @@ mod tests {
     #[test]
     fn a_load_is_never_reported_as_a_store() {
         let why = Reflect::Unsupported(0x0a00_0000);
-        let Interrupt::DataStorage { dsisr: bits, .. } = Interrupt::from_fault(&fault(Access::Read), why) else {
+        let Interrupt::DataStorage { dsisr: bits, .. } = reflected(Access::Read, why) else {
             panic!("a load is a data access")
         };
         assert_eq!(bits, Dsisr::PROTECTION | Dsisr::BAD_TREE);

@@ -210,6 +210,8 @@ pub const SHARED_MODES: u64 = LPCR::ILE::SET.value | LPCR::AIL.val(3).value;
 pub enum Flow {
     /// The guest goes on.
     Resume,
+    /// The call was not done, and nothing is changed: the guest makes it again.
+    Again,
     /// The processor was ceded: sleep until there is something for it.
     Idle,
     /// It gives its time to another one, or to any.

@@ -33,7 +33,9 @@ pub mod vpa;
 pub mod vty;
 pub mod xics;
 
-pub use host::{Exit, FaultHandler, GuestMemory, Host, MachineError, MemoryError, Upkeep, UpkeepError, World};
+pub use host::{
+    Exit, FaultHandler, GuestMemory, HashAnswer, Host, MachineError, MemoryError, Upkeep, UpkeepError, World,
+};
 pub use machine::{Flow, Machine, StopReason};
 pub use regs::{HvState, Regs};
 pub use run::{Ended, Parting, Runner};

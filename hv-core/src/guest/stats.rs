@@ -88,7 +88,8 @@ impl Counters {
         let counter = match exit {
             Exit::Hcall => &mut self.hcalls,
             Exit::Storage(fault) if fault.access == Access::Fetch => &mut self.instruction_storage,
-            Exit::Storage(_) => &mut self.data_storage,
+            Exit::HashStorage(fault) if fault.access == Access::Fetch => &mut self.instruction_storage,
+            Exit::Storage(_) | Exit::HashStorage(_) => &mut self.data_storage,
             Exit::Hdec => &mut self.hdec,
             Exit::External => &mut self.external,
             Exit::Emulation(_) => &mut self.emulation,

@@ -3,8 +3,11 @@
 use super::host::{Exit, FaultHandler, GuestMemory, Host, MemoryError, Next, Short, Upkeep, UpkeepError, World};
 use super::machine::{Machine, Settings};
 use super::vcpu::{Entry, Vcpu};
+use crate::hash::calls::Four;
+use crate::hash::{Bulk, Calls, Fault, Outcome, Recorded, Refusal, Unresized};
 use crate::mmu::{Resolution, StorageFault};
 use ppc64_arch::addr::GuestReal;
+use ppc64_arch::hash::PaprEntry;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::vec::Vec;
@@ -16,6 +19,10 @@ pub struct Ram {
     pub process_table: Cell<Option<u64>>,
     pub resolutions: RefCell<VecDeque<Resolution>>,
     pub always: Cell<Option<Resolution>>,
+    /// Answers to a hash guest's faults, before "resume".
+    pub outcomes: RefCell<VecDeque<Outcome>>,
+    /// The guest is a hash guest.
+    pub table: Option<FakeTable>,
     /// What was asked for, with address and length.
     pub upkeep: RefCell<Vec<(Upkeep, u64, u64)>>,
 }
@@ -90,9 +97,66 @@ impl GuestMemory for Ram {
         self.process_table.set(Some(dw1));
     }
 
+    fn hash(&self) -> Option<&dyn Calls> {
+        Some(self.table.as_ref()?)
+    }
+
     fn upkeep(&self, what: Upkeep, from: GuestReal, bytes: u64) -> Result<u64, UpkeepError> {
         self.upkeep.borrow_mut().push((what, from.raw(), bytes));
         Ok(bytes / 4096)
+    }
+}
+
+/// A table that refuses what it is told to refuse, and otherwise answers with what it was asked.
+#[derive(Default)]
+pub struct FakeTable {
+    pub refusals: RefCell<VecDeque<Refusal>>,
+    pub unresized: Cell<Option<Unresized>>,
+}
+
+impl FakeTable {
+    fn answer<R>(&self, answer: R) -> Result<R, Refusal> {
+        self.refusals.borrow_mut().pop_front().map_or(Ok(answer), Err)
+    }
+
+    fn resize(&self) -> Result<(), Unresized> {
+        self.unresized.get().map_or(Ok(()), Err)
+    }
+}
+
+impl Calls for FakeTable {
+    fn enter(&self, flags: u64, index: u64, claim: PaprEntry) -> Result<u64, Refusal> {
+        self.answer(flags ^ index ^ claim.word0 ^ claim.word1)
+    }
+
+    fn remove(&self, flags: u64, index: u64, value: u64) -> Result<PaprEntry, Refusal> {
+        self.answer(PaprEntry { word0: flags ^ index, word1: value })
+    }
+
+    fn bulk_remove(&self, bulk: &mut Bulk) -> Result<(), Refusal> {
+        self.answer(())?;
+        bulk.words.iter_mut().for_each(|word| *word ^= 1);
+        Ok(())
+    }
+
+    fn read(&self, flags: u64, _: u64) -> Result<Four, Refusal> {
+        self.answer(Four::of([1, 2, 3, 4].map(|n| PaprEntry { word0: 2 * n, word1: 2 * n + 1 }), flags != 0))
+    }
+
+    fn protect(&self, _: u64, _: u64, _: u64) -> Result<(), Refusal> {
+        self.answer(())
+    }
+
+    fn clear(&self, what: Recorded, index: u64) -> Result<u64, Refusal> {
+        self.answer(if what == Recorded::Changed { index } else { !index })
+    }
+
+    fn prepare_resize(&self, _: u64) -> Result<(), Unresized> {
+        self.resize()
+    }
+
+    fn commit_resize(&self, _: u64) -> Result<(), Unresized> {
+        self.resize()
     }
 }
 
@@ -100,6 +164,10 @@ impl FaultHandler for Ram {
     fn fault(&self, _: &StorageFault) -> Resolution {
         let scripted = self.resolutions.borrow_mut().pop_front();
         scripted.or(self.always.get()).unwrap_or(Resolution::Resume)
+    }
+
+    fn hash_fault(&self, _: &Fault) -> Outcome {
+        self.outcomes.borrow_mut().pop_front().unwrap_or(Outcome::Resume)
     }
 }
 
@@ -228,6 +296,7 @@ impl World for Script<'_> {
             let next = match &exit {
                 Exit::Hcall if self.short_way => short.call(vcpu),
                 Exit::Storage(fault) if self.short_way => short.storage(vcpu, fault),
+                Exit::HashStorage(fault) if self.short_way => short.hash_storage(vcpu, fault),
                 _ => Next::Whole,
             };
             match next {

@@ -4,6 +4,7 @@ use super::regs::{HvState, Regs};
 use super::run::Storm;
 use crate::papr::Rc;
 use ppc64_arch::extended::Extended;
+use ppc64_arch::hash::Segments;
 use ppc64_arch::spr::{LPCR, LocalRegisterCopy};
 use ppc64_arch::trap::Msr;
 use tock_registers::fields::FieldValue;
@@ -41,6 +42,8 @@ pub struct Vcpu {
     pub extended: Extended,
     /// The CPU that it was entered on last; the platform's own. `None`: it begins with what is in `extended`.
     pub last_cpu: Option<usize>,
+    /// A hash guest's segments, while none of it is in a CPU; the platform's own.
+    pub segments: Segments,
 }
 
 /// Where and how a guest begins.
@@ -83,6 +86,7 @@ impl Vcpu {
             storm: Storm::default(),
             extended: Extended::default(),
             last_cpu: None,
+            segments: Segments::default(),
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) fn age<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut
             core::mem::take(&mut group).end(space, cpu, &mut aged);
             group = Group::begin(seen, block.at);
         }
-        if space.memory().hardware.sets_reference() {
+        if space.sets_reference() {
             group.clear(cpu, seen, block.at);
         } else {
             group.lay_down(cpu, seen, block.at, &mut aged);

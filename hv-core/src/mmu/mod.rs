@@ -51,6 +51,7 @@
 //! | [`space`] | one guest's memory: slots, root, mutations |
 //! | `range` | going over what is mapped of a range |
 //! | `owed`, [`residency`] | what has to be flushed; which CPUs are inside the guest |
+//! | [`hashed`] | the table that hardware walks instead, if it is a hash guest's |
 //! | [`places`] | on which CPUs a partition has been, where flushes reach one or all |
 //! | `unlink`, `prune` | pages and tables taken out, flushed, freed; tables that map nothing |
 //! | `split`, `promote` | one huge leaf, or a table of small ones |
@@ -71,6 +72,7 @@ pub mod disturb;
 pub mod fault;
 pub mod frame;
 pub mod hardware;
+pub mod hashed;
 #[cfg(all(test, any(loom, shuttle)))]
 mod interleavings;
 pub mod ledger;
@@ -99,8 +101,9 @@ pub use age::Aged;
 pub use dirty::LogError;
 pub use discipline::Discipline;
 pub use disturb::Disturber;
-pub use frame::{Frame, FramePool, Memory};
+pub use frame::{Extent, Frame, FramePool, Memory};
 pub use hardware::{Flush, Hardware};
+pub use hashed::Hashed;
 pub use promote::PromoteError;
 pub use request::{Access, Awaited, Reflect, Resolution, StorageFault, Ticket};
 pub use seat::{AccessError, Cpu, Seat};

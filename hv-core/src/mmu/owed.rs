@@ -26,12 +26,16 @@ struct Range {
 }
 
 /// A debt of flushes. Nothing that it names may be freed, and no promise about it given, until it is paid.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[must_use = "translations that are owed a flush are stale"]
 pub(super) struct Owed {
     ranges: Vec<Range, RANGES>,
     pages: u64,
     everything: bool,
+    /// All that is owed lies from here,
+    from: u64,
+    /// to here. Nothing: a hash guest's hardware knows no tables of ours.
+    to: u64,
 }
 
 /// Every translation that was owed a flush is gone from every CPU.
@@ -39,9 +43,15 @@ pub(super) struct Owed {
 #[must_use = "a flush that was paid allows something to be freed"]
 pub(super) struct Paid(());
 
+impl Default for Owed {
+    fn default() -> Self {
+        Self::nothing()
+    }
+}
+
 impl Owed {
     pub const fn nothing() -> Self {
-        Self { ranges: Vec::new(), pages: 0, everything: false }
+        Self { ranges: Vec::new(), pages: 0, everything: false, from: u64::MAX, to: 0 }
     }
 
     /// One leaf.
@@ -54,10 +64,11 @@ impl Owed {
     /// A leaf at `at` (its first byte) lost rights, or went away.
     pub fn page(&mut self, at: GuestReal, size: LeafSize) {
         self.pages += 1;
+        let (from, to) = (at.raw(), at.raw() + size.bytes());
+        self.hold(from, to);
         if self.everything || self.pages > PAGES {
             return self.tables();
         }
-        let (from, to) = (at.raw(), at.raw() + size.bytes());
         if let Some(last) = self.ranges.last_mut().filter(|last| last.to == from && last.size == size) {
             last.to = to;
         } else if self.ranges.push(Range { from, to, size }).is_err() {
@@ -65,7 +76,17 @@ impl Owed {
         }
     }
 
-    /// A table went away, or so much that it makes no difference.
+    /// A table of leaves went away, which mapped `bytes` bytes from `at`.
+    pub fn table_of_leaves(&mut self, at: GuestReal, bytes: u64) {
+        self.hold(at.raw(), at.raw() + bytes);
+        self.tables();
+    }
+
+    fn hold(&mut self, from: u64, to: u64) {
+        (self.from, self.to) = (self.from.min(from), self.to.max(to));
+    }
+
+    /// A table went away that mapped nothing, or so much that it makes no difference.
     pub fn tables(&mut self) {
         self.everything = true;
     }
@@ -74,14 +95,14 @@ impl Owed {
     pub fn pay<H: Hardware, D: Discipline>(self, space: &Space<'_, H, D>, cpu: &mut Cpu) -> Paid {
         let lpid = space.lpid();
         if self.everything {
-            space.flush(cpu, &[Flush::Partition { lpid }]);
+            space.flush_area(cpu, self.from, self.to);
         } else if !self.ranges.is_empty() {
             let range = |Range { from, to, size }: &Range| {
                 let (from, to) = (GuestReal::new(*from), GuestReal::new(*to));
                 Flush::Range { lpid, from, to, size: *size }
             };
             let ranges: Vec<Flush, RANGES> = self.ranges.iter().map(range).collect();
-            space.flush(cpu, &ranges);
+            space.flush_ranges(cpu, &ranges);
         }
         Paid(())
     }
@@ -104,6 +125,17 @@ mod tests {
         let owed = pages([4, 5, 6, 9]);
         let ranges: std::vec::Vec<_> = owed.ranges.iter().map(|range| (range.from / PAGE, range.to / PAGE)).collect();
         assert_eq!((ranges, owed.everything), (vec![(4, 7), (9, 10)], false));
+    }
+
+    #[test]
+    fn an_area_holds_all_that_is_owed() {
+        let owed = pages([9, 4, 2000]);
+        assert_eq!((owed.from / PAGE, owed.to / PAGE), (4, 2001));
+        let mut owed = Owed::nothing();
+        owed.tables();
+        assert!(owed.from > owed.to);
+        owed.table_of_leaves(GuestReal::new(2 << 20), 2 << 20);
+        assert_eq!((owed.from, owed.to, owed.everything), (2 << 20, 4 << 20, true));
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub(super) fn promote<H: Hardware, D: Discipline>(
     }
     space.pins().grace();
     let mut owed = Owed::nothing();
-    owed.tables();
+    owed.table_of_leaves(at.align_down(candidate.size), candidate.size.bytes());
     let _no_cpu_knows_the_table = owed.pay(space, cpu);
     // Only now are R and C final.
     let sum = sum(space, &candidate);

@@ -23,7 +23,7 @@ use super::commit::abort_transit;
 use super::discipline::Discipline;
 use super::fault::Short;
 use super::frame::Frame;
-use super::hardware::{Flush, Hardware};
+use super::hardware::Hardware;
 use super::prune::prune;
 use super::seat::Cpu;
 use super::space::Space;
@@ -85,8 +85,8 @@ pub(super) fn take_some_out<H: Hardware, D: Discipline>(
 ) -> u64 {
     while space.store().is_some() && !hand.is_idle() {
         let mut leaving = Vec::new();
-        let round_ends = gather(space, cpu, hand, &mut leaving);
-        let freed = take_out(space, cpu, &leaving);
+        let (round_ends, from) = gather(space, cpu, hand, &mut leaving);
+        let freed = take_out(space, cpu, &leaving, from..hand.at);
         hand.freed += freed;
         // Only now: the last pages of a round count for it.
         if round_ends {
@@ -141,25 +141,28 @@ impl Hand {
     }
 }
 
-/// Moves the hand until a batch is gathered, or the end of its range or of the last slot is reached, where the round ends: whether it did.
+/// Moves the hand until a batch is gathered, or the end of its range or of the last slot is reached, where the round ends: whether it did, and where the first entry that it passed begins.
 fn gather<H: Hardware, D: Discipline>(
     space: &Space<'_, H, D>,
     cpu: &mut Cpu,
     hand: &mut Hand,
     leaving: &mut Vec<Leaving, BATCH>,
-) -> bool {
+) -> (bool, u64) {
+    let mut first = hand.at;
     while !leaving.is_full() {
-        let Some(at) = space.slots().next(hand.at).filter(|at| *at < hand.over.end) else { return true };
+        let Some(at) = space.slots().next(hand.at).filter(|at| *at < hand.over.end) else { return (true, first) };
         // SAFETY: 1. The mutation lock, held by the caller, keeps every table.
         let seen = unsafe { space.walk(GuestReal::new(at)) };
         let span = seen.place.level.entry_span();
-        let after = (at & !(span - 1)) + span;
+        let begin = at & !(span - 1);
+        let after = begin + span;
+        first = first.min(begin);
         hand.at = match pass(space, cpu, seen, GuestReal::new(at), leaving) {
             Passed::By => after,
             Passed::Split => at,
         };
     }
-    false
+    (false, first)
 }
 
 /// What the hand left behind.
@@ -182,7 +185,7 @@ fn pass<H: Hardware, D: Discipline>(
     let page = at.align_down(LeafSize::Size4K);
     match seen.entry() {
         Entry::Leaf(leaf) if Made::of(leaf) == Made::Shared => Passed::By,
-        Entry::Leaf(leaf) if !space.memory().hardware.sets_reference() => {
+        Entry::Leaf(leaf) if !space.sets_reference() => {
             cpu.stats.aged += u64::from(seen.place.swap(seen.entry(), resting(leaf)).is_ok());
             Passed::By
         }
@@ -232,9 +235,14 @@ fn take(cpu: &mut Cpu, seen: Seen<'_>, page: Leaving, leaving: &mut Vec<Leaving,
     }
 }
 
-/// One flush and one grace period for what was gathered, and for the R bits that were taken away; then each page. How many were freed.
-fn take_out<H: Hardware, D: Discipline>(space: &Space<'_, H, D>, cpu: &mut Cpu, leaving: &[Leaving]) -> u64 {
-    space.flush(cpu, &[Flush::Partition { lpid: space.lpid() }]);
+/// One flush of what the hand passed, and one grace period, for what was gathered, and for the R bits that were taken away; then each page. How many were freed.
+fn take_out<H: Hardware, D: Discipline>(
+    space: &Space<'_, H, D>,
+    cpu: &mut Cpu,
+    leaving: &[Leaving],
+    passed: Range<u64>,
+) -> u64 {
+    space.flush_area(cpu, passed.start, passed.end);
     if leaving.is_empty() {
         return 0;
     }

@@ -12,7 +12,7 @@ use super::space::Space;
 use super::stats::{Outcome, Stats};
 use super::store::Reader;
 use super::stream::Stream;
-use crate::sync::relax;
+
 use core::cell::RefCell;
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::Entry;
@@ -335,12 +335,14 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
     fn check(&self, at: GuestReal, bytes: u64) -> Result<(), AccessError> {
         let end = at.checked_add(bytes).ok_or(AccessError::Outside)?;
         for _ in 0..OWN_TURNS {
-            let _pin = D::pin(self.desk);
+            let pin = D::pin(self.desk);
             match self.space.slots().cover(at.raw(), end.raw()) {
                 Some(true) => return Ok(()),
                 Some(false) => return Err(AccessError::Outside),
-                None => relax(),
+                None => {}
             }
+            drop(pin);
+            self.space.await_mutation();
         }
         Err(AccessError::Stuck)
     }
@@ -358,7 +360,7 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
             }
             match resolve_own(self.space, self.desk, &mut cpu, at, access) {
                 Resolution::Resume => {}
-                Resolution::Wait(_) => relax(),
+                Resolution::Wait(_) => self.space.await_mutation(),
                 Resolution::Reflect(Reflect::ReadOnly) => return Err(AccessError::ReadOnly),
                 Resolution::Reflect(_) => return Err(AccessError::Outside),
                 Resolution::OutOfMemory => return Err(AccessError::OutOfMemory),
@@ -366,6 +368,36 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
             }
         }
         Err(AccessError::Stuck)
+    }
+
+    /// While what this returns lives, nothing is freed that the CPU can reach.
+    #[cfg(feature = "hash")]
+    #[inline]
+    pub(crate) fn pin(&self) -> D::Pin<'a> {
+        D::pin(self.desk)
+    }
+
+    /// The page of `size` at `at` in host memory, if it is there in one piece, and whether it may be stored to without a fault. Under a pin of the caller's: a slot that was seen open stays so.
+    #[cfg(feature = "hash")]
+    #[inline]
+    pub(crate) fn look(&self, at: GuestReal, size: u64) -> Option<(HostReal, bool)> {
+        let Found::Slot(_) = self.space.slots().find(at, self.cpu.borrow().hint) else { return None };
+        // SAFETY: 1. The caller is pinned, and the slot was stable after that.
+        let seen = unsafe { self.space.walk(at) };
+        match (seen.entry(), seen.place.level.leaf) {
+            (Entry::Leaf(leaf), Some(of)) if size <= of.bytes() && permits(leaf, Access::Read) => {
+                let frame = leaf.frame().checked_add(at.offset_in(of) & !(size - 1))?;
+                Some((frame, permits(leaf, Access::Write)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Makes the page at `at` such that the access can go on, as a fault does.
+    #[cfg(feature = "hash")]
+    #[inline(never)]
+    pub(crate) fn prepare(&self, at: GuestReal, access: Access) -> Resolution {
+        resolve(self.space, self.desk, &mut self.cpu.borrow_mut(), Request { at, access, own: false })
     }
 
     /// The host address of `at`, if its slot is stable and its leaf permits the access. Under the caller's pin.

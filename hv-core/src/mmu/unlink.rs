@@ -62,7 +62,7 @@ fn leave(seen: Seen<'_>, block: Block, owed: &mut Owed) {
     let _was = seen.place.replace(Entry::Absent(State::Leaving(leaving).encode()));
     match (leaving, seen.place.level.leaf) {
         (Leaving::Page { .. }, Some(size)) => owed.page(block.at, size),
-        _ => owed.tables(),
+        _ => owed.table_of_leaves(block.at, seen.place.level.entry_span()),
     }
 }
 

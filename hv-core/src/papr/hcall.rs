@@ -1,6 +1,18 @@
 //! Numbers of hypervisor calls: r3 at `sc 1`. Arguments are in r4 to r12, results in r4 to r12, and r3 holds the
 //! [`Rc`](super::Rc) afterwards (LoPAR 14.5, hypervisor call interface).
 
+/// Removes an entry of the hashed table. r4: flags, r5: entry, r6: AVA or condition. Results r4, r5: what it was.
+pub const H_REMOVE: u64 = 0x04;
+/// Makes an entry. r4: flags, r5: entry, r6, r7: its doublewords. Result r4: where it is.
+pub const H_ENTER: u64 = 0x08;
+/// Reads one or four. r4: flags, r5: entry. Results r4 to r5 or r11.
+pub const H_READ: u64 = 0x0c;
+/// Clears an entry's C. r4: flags, r5: entry. Result r4: its second doubleword.
+pub const H_CLEAR_MOD: u64 = 0x10;
+/// Clears its R. As [`H_CLEAR_MOD`].
+pub const H_CLEAR_REF: u64 = 0x14;
+/// Changes its protection. r4: flags, r5: entry, r6: AVA.
+pub const H_PROTECT: u64 = 0x18;
 /// Sets SPRG0. r4: value.
 pub const H_SET_SPRG0: u64 = 0x24;
 /// Sets the data address breakpoint, which POWER9 and later do not have. r4: DABR.
@@ -41,6 +53,8 @@ pub const H_CEDE: u64 = 0xe0;
 pub const H_CONFER: u64 = 0xe4;
 /// Wakes a processor that ceded. r4: processor.
 pub const H_PROD: u64 = 0xe8;
+/// Removes up to four entries of the hashed table. r4 to r11: requests, and then their answers.
+pub const H_BULK_REMOVE: u64 = 0x124;
 /// Sets the data address breakpoint and its extension. r4: DABR, r5: DABRX.
 pub const H_SET_XDABR: u64 = 0x134;
 /// Tells what the processor does about speculation. Results r4: character, r5: behaviour.
@@ -51,6 +65,10 @@ pub const H_XIRR_X: u64 = 0x2fc;
 pub const H_RANDOM: u64 = 0x300;
 /// Sets processor modes. r4: flags, r5: resource, r6 and r7: values.
 pub const H_SET_MODE: u64 = 0x31c;
+/// Makes a hashed table of another size ready. r4: flags (none), r5: log2 of its bytes, or 0.
+pub const H_RESIZE_HPT_PREPARE: u64 = 0x36c;
+/// Goes over to it. As [`H_RESIZE_HPT_PREPARE`].
+pub const H_RESIZE_HPT_COMMIT: u64 = 0x370;
 /// Registers the process table. r4: flags, r5: base, r6: page size, r7: log2 of its bytes less 12.
 pub const H_REGISTER_PROC_TBL: u64 = 0x37c;
 /// Sends system resets. r4: processor, -1 for all, -2 for all others.

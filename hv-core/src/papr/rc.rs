@@ -10,6 +10,10 @@ impl Rc {
     pub const SUCCESS: Self = Self(0);
     /// Not now; ask again.
     pub const BUSY: Self = Self(1);
+    /// Not in this state: what it asks to end has not begun.
+    pub const CLOSED: Self = Self(2);
+    /// It takes longer: to be asked again after a millisecond or so.
+    pub const LONG_BUSY_1_MSEC: Self = Self(9900);
     /// What was asked for is not to be had at this time.
     pub const NOT_AVAILABLE: Self = Self(3);
     /// The hardware failed, or does not have it.
@@ -42,6 +46,12 @@ impl Rc {
     pub const P5: Self = Self(-58);
     /// A flag is not supported.
     pub const UNSUPPORTED_FLAG: Self = Self(-256);
+
+    /// A flag is not supported: the one with this bit number, 0 to 63 (LoPAR 14.5: one code for each).
+    #[must_use]
+    pub const fn unsupported_flag(bit: u32) -> Self {
+        Self(Self::UNSUPPORTED_FLAG.0 - bit as i64)
+    }
 
     /// The code in r3.
     #[must_use]

@@ -7,18 +7,24 @@
 //! | `--cfg shuttle` | shuttle's (`model`) | long runs, in random orders |
 //! | `--cfg samewise_lines` | core's and spin's, each write reported (`lines`) | cache lines that CPUs write in turns |
 
+#[cfg(not(loom))]
+mod cell;
 pub mod entry;
 #[cfg(samewise_lines)]
 pub mod lines;
 #[cfg(any(loom, shuttle))]
 mod model;
 
+#[cfg(not(loom))]
+pub use cell::UnsafeCell;
 #[cfg(not(any(loom, shuttle, samewise_lines)))]
 pub use core::sync::atomic::AtomicU64;
 #[cfg(not(any(loom, shuttle)))]
 pub use core::sync::atomic::{Ordering, fence};
 #[cfg(samewise_lines)]
 pub use lines::{AtomicU64, Lock, LockGuard};
+#[cfg(loom)]
+pub use loom::cell::UnsafeCell;
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(any(loom, shuttle))]

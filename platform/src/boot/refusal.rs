@@ -43,6 +43,12 @@ pub enum Refusal {
         /// Bytes that there can be.
         most: u64,
     },
+    /// A hash guest where all guests are nested.
+    HashNested,
+    /// A hash guest on a chip whose threads are all radix or all hash.
+    HashBesideRadix(Pvr),
+    /// No room for a hashed table of so many bytes.
+    HashTable(u64),
     /// A budget in which no guest can make progress: the least that is taken, in bytes.
     Budget(u64),
     /// The machine has no memory to speak of.
@@ -87,6 +93,19 @@ impl fmt::Display for Refusal {
                 wanted >> 20,
                 most >> 20
             ),
+            Self::HashNested => f.write_str(
+                "samewise.mmu=hash: a guest in a partition is a nested one, and those are radix only (the hypervisor below takes no hashed table); start us on powernv, or give samewise.mmu=radix"
+            ),
+            Self::HashBesideRadix(pvr) => write!(
+                f,
+                "samewise.mmu=hash: on this processor (PVR {:#010x}) the threads of a core are all radix or all hash, and the hypervisor itself is radix; give samewise.mmu=radix",
+                pvr.raw()
+            ),
+            Self::HashTable(bytes) => write!(
+                f,
+                "the machine has no room for a hashed table of {} KiB in one piece; ask for a smaller one (samewise.hpt-size=) or start QEMU with a larger -m",
+                bytes >> 10
+            ),
             Self::Budget(least) => write!(
                 f,
                 "the budget is too small for a guest to make progress; give it {} KiB or more (samewise.budget=)",
@@ -109,6 +128,10 @@ fn command_line(f: &mut fmt::Formatter<'_>, why: &CmdlineError<'_>) -> fmt::Resu
             write!(f, "{word}: the budget is a multiple of 64 KiB, such as 256M")
         }
         CmdlineError::BadCpus(word) => write!(f, "{word}: give a number from 1 to 8"),
+        CmdlineError::BadMmu(word) => write!(f, "{word}: the MMU is radix or hash"),
+        CmdlineError::BadHptSize(word) => {
+            write!(f, "{word}: the size of a hashed table is a power of two from 256K to 16G")
+        }
         CmdlineError::BadGranule(word) => write!(f, "{word}: the granule is 4k, 64k, 2m or auto"),
         CmdlineError::BadSelfTest(word) => {
             write!(

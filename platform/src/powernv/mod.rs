@@ -10,7 +10,7 @@
 //! | [`vectors`] | where interrupts arrive, and which of them are a guest's exits |
 //! | [`switch`] | into the guest and back, and the short way |
 //! | [`world`] | the registers around that |
-//! | [`own`] | our own translation |
+//! | [`own`], [`hashed`] | our own translation, and what hash guests need instead of it |
 //! | [`machine_check`] | what is done about machine checks of the guest |
 //! | [`measures`] | what is done against speculation |
 //! | [`translations`], [`places`] | the partition table, `tlbie` and `tlbiel`, and which of the two |
@@ -18,6 +18,7 @@
 //! Addresses of the hypervisor are real addresses, with translation on or off ([`own`]).
 
 pub mod delay;
+pub mod hashed;
 pub mod i2c;
 pub mod machine_check;
 pub mod measures;
@@ -39,7 +40,7 @@ use crate::host::Around;
 use crate::modes::radix_guest;
 use crate::partitions;
 use crate::terminal::Terminal;
-use hv_core::guest::cmdline::{Options, SelfTest};
+use hv_core::guest::cmdline::{MmuMode, Options, SelfTest};
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::{hypervisor, live};
@@ -50,12 +51,17 @@ pub enum PowerNv {}
 
 impl Platform for PowerNv {
     type World = world::Bare;
+    const HASHES: bool = true;
 
     fn init(machine: &Machine, options: &Options) -> Result<(), Refusal> {
         if hypervisor::hrmor() != 0 {
             return Err(Refusal::Offset(hypervisor::hrmor()));
         }
-        translations::init(machine.pvr.cpu(), Errata::of(machine.pvr, machine.emulated));
+        let errata = Errata::of(machine.pvr, machine.emulated);
+        if options.mmu == MmuMode::Hash && errata.one_mode_a_core {
+            return Err(Refusal::HashBesideRadix(machine.pvr));
+        }
+        translations::init(machine.pvr.cpu(), errata);
         vectors::install();
         measures::install(machine.features, options.measures);
         load_shared_registers();

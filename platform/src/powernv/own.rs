@@ -60,7 +60,7 @@ pub fn init(machine: &Machine) -> Result<(), Refusal> {
     let scoped = pate::partition_scoped(root, &ROOT);
     Heap::cell(processes, 0).store((scoped & !HOST_RADIX).to_be(), Ordering::Relaxed);
     let written = partitions::write(OWN, scoped, pate::process_scoped(GuestReal::new(processes.raw()), 0));
-    READY.store(written, Ordering::Release);
+    READY.store(written.is_some(), Ordering::Release);
     Ok(())
 }
 

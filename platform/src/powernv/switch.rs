@@ -24,7 +24,8 @@
 //! own afterwards relies on, when Rust's compare-and-swap came between.
 
 use crate::cpus::CPUS;
-use crate::exits;
+use crate::exits::{self, Keys};
+use crate::partitions::Kind;
 use core::arch::global_asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -94,16 +95,19 @@ pub fn take_reset(vcpu: &mut Vcpu) -> bool {
     ours | core::mem::take(&mut vcpu.platform[word::RESET]) != 0
 }
 
-/// Runs the guest until an exit that `short` does not resolve.
+/// Runs the guest, which is of this kind, until an exit that `short` does not resolve.
 ///
 /// # Safety
 /// All registers that this does not load are the guest's; LPCR, LPIDR, HFSCR and HDEC are those of a guest; MSR in `vcpu.regs` has not HV, and has ME. The guest's
 /// tables translate to nothing but its own memory.
-pub unsafe fn run<S: Short>(vcpu: &mut Vcpu, short: &mut S) -> Left {
+pub unsafe fn run<S: Short>(vcpu: &mut Vcpu, kind: Kind, short: &mut S) -> Left {
     let function = |entry: *const ()| entry.addr() as u64;
+    let storage = match kind {
+        Kind::Hash => [hash_data::<S> as *const (), hash_fetch::<S> as *const ()],
+        _ => [data::<S> as *const (), fetch::<S> as *const ()],
+    };
     vcpu.platform[word::DESK] = core::ptr::from_mut(short).addr() as u64;
-    vcpu.platform[word::DATA] = function(data::<S> as *const ());
-    vcpu.platform[word::FETCH] = function(fetch::<S> as *const ());
+    [vcpu.platform[word::DATA], vcpu.platform[word::FETCH]] = storage.map(function);
     vcpu.platform[word::CALL] = function(call::<S> as *const ());
     // Between two stays it names this CPU's own area.
     vcpu.platform[word::AREA] = hypervisor::hsprg0();
@@ -131,6 +135,29 @@ extern "C" fn fetch<S: Short>(desk: u64, vcpu: u64, state: u64, at: u64, claim: 
     let fault = exits::fetch_fault(Some(cause), at, claim);
     // SAFETY: 1. as above.
     unsafe { with(desk, vcpu, |short: &mut S, vcpu| short.storage(vcpu, &fault)) }
+}
+
+/// A hash guest's load or store. Its keys are in the CPU.
+extern "C" fn hash_data<S: Short>(desk: u64, vcpu: u64, cause: u64, ea: u64, asdr: u64) -> Next {
+    let cause = crate::decrementer::low_word(cause);
+    // SAFETY: 1. as above.
+    unsafe {
+        with(desk, vcpu, |short: &mut S, vcpu| {
+            let fault = exits::hash_data_fault(vcpu, cause, ea, asdr, Keys::live());
+            short.hash_storage(vcpu, &fault)
+        })
+    }
+}
+
+/// A hash guest's fetch.
+extern "C" fn hash_fetch<S: Short>(desk: u64, vcpu: u64, _: u64, at: u64, asdr: u64) -> Next {
+    // SAFETY: 1. as above.
+    unsafe {
+        with(desk, vcpu, |short: &mut S, vcpu| {
+            let fault = exits::hash_fetch_fault(vcpu, at, asdr, Keys::live());
+            short.hash_storage(vcpu, &fault)
+        })
+    }
 }
 
 /// A call.

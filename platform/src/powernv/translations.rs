@@ -2,11 +2,14 @@
 
 use super::places;
 use crate::hardware::Translations;
-use crate::partitions;
+use crate::partitions::{self, Kind};
 use hv_core::mmu::Flush;
 use ppc64_arch::addr::{GuestReal, LeafSize};
-use ppc64_arch::cpu::{local_complete, ptesync, tlb_complete, tlbie, tlbiel, tlbiel_of_processes};
+use ppc64_arch::cpu::{
+    local_complete, ptesync, tlb_complete, tlbie, tlbie_hash, tlbie_hash_all, tlbiel, tlbiel_hash, tlbiel_of_processes,
+};
 use ppc64_arch::errata::Errata;
+use ppc64_arch::hash::tlbie as hash;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::tlbie::{Cached, Operands};
 use spin::Once;
@@ -48,11 +51,76 @@ impl Translations for Tlbie {
         crate::cpus::kick(cpu);
     }
 
+    fn forget(&self, what: &[hash::Operands]) {
+        let Some(last) = hash::Operands::last(what) else { return };
+        let (cpu, errata) = MACHINE.get().copied().unwrap_or_default();
+        // As for radix.
+        ptesync();
+        let Some(cpu) = cpu.filter(|_| places::is_only_here(last.lpid())) else {
+            what.iter().for_each(|operands| drop_hashed(*operands));
+            return complete_hashed(errata, last);
+        };
+        what.iter().for_each(|operands| hashed_here(*operands, cpu));
+        // SAFETY: 1. this platform is chosen in hypervisor state only.
+        unsafe { local_complete() }
+    }
+
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
-        if partitions::write(lpid, scoped, process) {
+        let Some(before) = partitions::write(lpid, scoped, process) else { return };
+        let both = [before, Kind::of(scoped)];
+        if both.contains(&Kind::Hash) {
+            everything_hashed(lpid);
+        }
+        // What is cached of a partition that was none is nobody's; it goes as what it became.
+        if both != [Kind::Hash; 2] {
             self.flush(Flush::Partition { lpid });
         }
     }
+}
+
+/// All of a hash partition, and what is cached of its entry, on every CPU: for the latter there is no local form that all processors have.
+fn everything_hashed(lpid: u32) {
+    let errata = errata();
+    let all = hash::Operands::partition(lpid);
+    // SAFETY: 1. this platform is chosen in hypervisor state only.
+    unsafe { tlbie_hash_all(all) }
+    complete_hashed(errata, all);
+}
+
+fn drop_hashed(operands: hash::Operands) {
+    // SAFETY: 1. this platform is chosen in hypervisor state only.
+    unsafe { tlbie_hash(operands) }
+}
+
+fn hashed_here(operands: hash::Operands, cpu: Cpu) {
+    // SAFETY: 1. as above.
+    let drop_here = |operands| unsafe { tlbiel_hash(operands) };
+    if operands.is_partition() {
+        operands.sets(cpu).for_each(drop_here);
+    } else {
+        drop_here(operands);
+    }
+}
+
+/// Waits until every CPU is done with `tlbie`s of hash guests, the ways around POWER9's errata included. `last` is the last of them.
+fn complete_hashed(errata: Errata, last: hash::Operands) {
+    if errata.tlbie_repeated {
+        ptesync();
+        drop_hashed(last);
+    }
+    if errata.tlbie_misses_erat {
+        ptesync();
+        drop_all(hash::FOR_ERAT);
+    }
+    // SAFETY: 1. this platform is chosen in hypervisor state only.
+    unsafe { tlb_complete() }
+}
+
+/// Drops all that this CPU has cached of the hash partition in LPIDR, which is `lpid`.
+pub fn drop_hashed_here(lpid: u32, cpu: Cpu) {
+    hashed_here(hash::Operands::partition(lpid), cpu);
+    // SAFETY: 1. this platform is chosen in hypervisor state only.
+    unsafe { local_complete() }
 }
 
 fn everywhere(what: Flush, errata: Errata) {

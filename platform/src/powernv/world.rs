@@ -8,6 +8,7 @@
 //! | DEC | in the CPU, known as the time at which it expires |
 //! | all others | in the CPU: nothing of ours uses them. Stored when the vCPU is put away, loaded where it comes to ([`crate::owner`]) |
 
+use super::hashed;
 use super::machine_check;
 use super::opal;
 use super::own::{self, Aside};
@@ -16,9 +17,10 @@ use super::switch::{self, Left};
 use super::translations;
 use crate::below::GuestWorld;
 use crate::decrementer::{Decrementer, low_word};
-use crate::exits;
-use crate::modes::{facilities, field, radix_guest};
+use crate::exits::{self, Keys};
+use crate::modes::{self, facilities, field, hash_guest, radix_guest};
 use crate::owner::Owner;
+use crate::partitions::{self, Kind};
 use crate::record;
 use hv_core::guest::host::Short;
 use hv_core::guest::{Exit, Vcpu, World};
@@ -38,8 +40,14 @@ pub struct Bare {
     cpu: Cpu,
     /// The CPU's facilities, as HFSCR bits.
     facilities: u64,
-    /// LPCR bits of every guest here.
+    /// LPCR bits of every radix guest here, and LPCR where nobody's guest is: our own translation is like theirs.
     lpcr: u64,
+    /// LPCR bits of every hash guest.
+    hash_lpcr: u64,
+    /// How the vCPU is translated that has this CPU.
+    kind: Kind,
+    /// Segments, LPIDR and LPCR in this CPU are those of that vCPU, which is a hash guest's ([`hashed`]).
+    inside: bool,
     decrementer: Decrementer,
     owner: Owner,
     /// This CPU's number.
@@ -54,10 +62,12 @@ impl Bare {
     pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
         let decrementer = Decrementer::new(decrementer_bits);
         let lpcr = radix_guest(decrementer.is_large()) | WAKES;
+        let hash_lpcr = hash_guest(decrementer.is_large()) | WAKES;
         let number = crate::memory::cpu();
         let owner = Owner::new(number, cpu.is_v31());
         let facilities = facilities(cpu);
-        Self { cpu, facilities, lpcr, decrementer, owner, number, aside: own::on() }
+        let (kind, inside, aside) = (Kind::None, false, own::on());
+        Self { cpu, facilities, lpcr, hash_lpcr, kind, inside, decrementer, owner, number, aside }
     }
 
     /// Loads what the CPU has to hold before the guest runs.
@@ -70,12 +80,15 @@ impl Bare {
             live::DAR.set(vcpu.regs.dar);
             live::DSISR.set(vcpu.regs.dsisr);
         }
-        if vcpu.hv.lpcr & self.lpcr != self.lpcr {
-            vcpu.hv.lpcr |= self.lpcr;
-            vcpu.modes_changed = true;
-        }
+        let ours = if self.kind == Kind::Hash { self.hash_lpcr } else { self.lpcr };
+        vcpu.set_lpcr_bits(ours | modes::TRANSLATION, ours);
         if vcpu.modes_changed {
             load_modes(vcpu);
+        }
+        if self.kind == Kind::Hash && !self.inside {
+            // SAFETY: 1. translation is off; 2. the vCPU is entered next; 3. LPCR was just made one for a hash guest.
+            unsafe { hashed::arrive(vcpu) }
+            self.inside = true;
         }
         self.decrementer.ensure(vcpu.dec_expiry);
         // From here to the end of the stay SRR0, SRR1 and the SPRGs are the guest's: an interrupt of ours that would use them has to wait.
@@ -94,6 +107,7 @@ impl Bare {
         // SAFETY: 1. the hypervisor may use everything, and runs with translation off and interrupts disabled; 2. what else a guest needs is loaded here.
         let taken = unsafe { self.owner.take(vcpu) };
         if taken.anew {
+            self.exchange_kind(partitions::kind(vcpu.hv.lpid));
             vcpu.modes_changed = true;
             live::PIDR.set(vcpu.hv.pidr);
             places::take(vcpu.hv.lpid);
@@ -103,9 +117,20 @@ impl Bare {
                 hypervisor::set_hfscr(self.facilities);
             }
             cpu::isync();
-            if taken.came {
-                translations::drop_here(vcpu.hv.lpid, self.cpu);
+            match self.kind {
+                Kind::Hash if taken.came => translations::drop_hashed_here(vcpu.hv.lpid, self.cpu),
+                _ if taken.came => translations::drop_here(vcpu.hv.lpid, self.cpu),
+                _ => {}
             }
+        }
+    }
+
+    /// The CPU goes to a vCPU of this kind. Whoever had it before was put away, or is gone.
+    fn exchange_kind(&mut self, kind: Kind) {
+        self.kind = kind;
+        if core::mem::take(&mut self.inside) {
+            // SAFETY: 1. it is gone; 2. translation was off while it was here.
+            unsafe { hashed::forget(self.lpcr) }
         }
     }
 }
@@ -179,12 +204,14 @@ impl World for Bare {
         self.prepare(vcpu, deadline);
         record::enters(self.number, vcpu.hv.lpid, vcpu.id, vcpu.regs.nip);
         // SAFETY: 1. `prepare` loaded the guest's LPCR, LPIDR, HFSCR and HDEC, and mended its MSR; 2. the tables are the mmu half's to keep right.
-        let left = unsafe { switch::run(vcpu, short) };
+        let left = unsafe { switch::run(vcpu, self.kind, short) };
         store_software_registers(vcpu);
         live::become_recoverable();
         vcpu.dec_expiry = self.decrementer.expiry();
         record::left(self.number, vcpu.regs.nip, cpu::timebase());
-        self.aside = own::on();
+        if self.kind != Kind::Hash {
+            self.aside = own::on();
+        }
         match left {
             Left::Begun => Exit::Begun,
             Left::Vector(vector) => self.decode(vcpu, vector),
@@ -194,6 +221,11 @@ impl World for Bare {
     fn put_away(&mut self, vcpu: &mut Vcpu) {
         // SAFETY: 1. the hypervisor may use everything.
         if unsafe { self.owner.put_away(vcpu) } {
+            if core::mem::take(&mut self.inside) {
+                // SAFETY: 1. what is here is this vCPU's; 2. translation was off while it was here.
+                unsafe { hashed::leave(vcpu, self.lpcr) }
+                self.aside = own::on();
+            }
             vcpu.hv.pidr = live::PIDR.get();
             // With our own translation on, these are ours in the CPU.
             if let Some(aside) = &self.aside {
@@ -239,11 +271,20 @@ impl Bare {
             // Its cause stands in it.
             // SAFETY: 1. facilities are a guest's own registers.
             vector::HFU => unsafe { hypervisor::set_hfscr(self.facilities) },
-            vector::MACHINE_CHECK => return machine_check::exit(vcpu, self.cpu),
+            vector::MACHINE_CHECK => return machine_check::exit(vcpu, self.cpu, self.kind),
             vector::HDEC => exits::upkeep(),
             _ => {}
         }
-        exits::decode(vcpu, vector, Some(low_word(hypervisor::hsrr1() & Srr1::CAUSE_MASK)))
+        match (self.kind, vector) {
+            (Kind::Hash, vector::HDSI) => {
+                let cause = low_word(vcpu.hv.hdsisr);
+                Exit::HashStorage(exits::hash_data_fault(vcpu, cause, vcpu.hv.hdar, vcpu.hv.asdr, Keys::live()))
+            }
+            (Kind::Hash, vector::HISI) => {
+                Exit::HashStorage(exits::hash_fetch_fault(vcpu, vcpu.regs.nip, vcpu.hv.asdr, Keys::live()))
+            }
+            _ => exits::decode(vcpu, vector, Some(low_word(hypervisor::hsrr1() & Srr1::CAUSE_MASK))),
+        }
     }
 }
 

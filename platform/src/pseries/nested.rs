@@ -80,7 +80,7 @@ impl Translations for ByL0 {
     }
 
     fn set_partition(&self, lpid: u32, scoped: u64, process: u64) {
-        if partitions::write(lpid, scoped, process) {
+        if partitions::write(lpid, scoped, process).is_some() {
             flush(Flush::Partition { lpid });
         }
     }

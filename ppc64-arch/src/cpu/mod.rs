@@ -7,6 +7,7 @@ mod extended;
 mod hcall;
 mod misc;
 mod order;
+mod slb;
 mod stop;
 mod tlb;
 
@@ -17,5 +18,9 @@ pub use doorbell::{hush, hush_privileged, ring, ring_privileged};
 pub use hcall::{Hcall, hcall};
 pub use misc::{darn, medium_priority, timebase, very_low_priority};
 pub use order::{load_big_endian, swap_bytes};
+pub use slb::{give_segments, take_segments};
 pub use stop::stop;
-pub use tlb::{drop_segments, local_complete, tlb_complete, tlbie, tlbiel, tlbiel_of_processes};
+pub use tlb::{
+    drop_segments, local_complete, tlb_complete, tlbie, tlbie_hash, tlbie_hash_all, tlbiel, tlbiel_hash,
+    tlbiel_of_processes,
+};

@@ -1,5 +1,6 @@
 //! Dropping translations, on every CPU or on this one (Power ISA 3.1B Book III 6.9.3.3 and 6.10, "Translation Table Update Synchronization Requirements").
 
+use crate::hash::tlbie as hash;
 use crate::tlbie::{Cached, Operands};
 use core::arch::asm;
 
@@ -51,6 +52,51 @@ pub unsafe fn tlbiel(operands: Operands) {
 pub unsafe fn tlbiel_of_processes(operands: Operands) {
     // SAFETY: 1. passed on to the caller.
     unsafe { by_kind!(operands, local_process_word) }
+}
+
+/// Begins to drop what `operands` name of a hash partition, on every CPU; [`tlb_complete`] waits for it.
+///
+/// # Safety
+/// As for [`tlbie`].
+#[inline]
+pub unsafe fn tlbie_hash(operands: hash::Operands) {
+    // SAFETY: 1. passed on to the caller; 2. not `nomem`: table entries are stored before it.
+    unsafe {
+        asm!(
+            ".long {word}", word = const hash::Operands::WORD, in("r4") operands.rb, in("r5") operands.rs,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Begins to drop what `operands`, which name a hash partition, say, on every CPU, and with it what is cached of the partition's own entry (RIC=2); [`tlb_complete`] waits for it.
+///
+/// # Safety
+/// As for [`tlbie`].
+#[inline]
+pub unsafe fn tlbie_hash_all(operands: hash::Operands) {
+    // SAFETY: 1. passed on to the caller; 2. as above.
+    unsafe {
+        asm!(
+            ".long {word}", word = const hash::Operands::ALL_WORD, in("r4") operands.rb, in("r5") operands.rs,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Begins to drop what `operands` name on this CPU, of the hash partition in LPIDR; [`local_complete`] waits for it.
+///
+/// # Safety
+/// As for [`tlbie`].
+#[inline]
+pub unsafe fn tlbiel_hash(operands: hash::Operands) {
+    // SAFETY: 1. passed on to the caller; 2. as above.
+    unsafe {
+        asm!(
+            ".long {word}", word = const hash::Operands::LOCAL_WORD, in("r4") operands.rb, in("r5") operands.rs,
+            options(nostack, preserves_flags)
+        );
+    }
 }
 
 /// Returns when what was begun by `tlbiel`s before is done. The effective-to-real cache is emptied too, which on POWER9 a `tlbiel` of a whole partition leaves alone

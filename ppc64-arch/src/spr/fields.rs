@@ -41,6 +41,8 @@ register_bitfields! {
         MER OFFSET(crate::bits::shift(52)) NUMBITS(1) [],
         /// The guest may issue tlbie itself.
         GTSE OFFSET(crate::bits::shift(53)) NUMBITS(1) [],
+        /// Translation control: the secondary groups of a hashed page table are not searched.
+        TC OFFSET(crate::bits::shift(54)) NUMBITS(1) [],
         /// Hypervisor external interrupts are kept off while in hypervisor state.
         HEIC OFFSET(crate::bits::shift(59)) NUMBITS(1) [],
         /// External interrupts go to the partition (1) or the hypervisor (0).

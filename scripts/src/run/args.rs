@@ -45,6 +45,9 @@ pub struct RunArgs {
     /// The guest's kind of page table
     #[arg(long, value_enum, default_value_t = Mmu::Radix)]
     pub mmu: Mmu,
+    /// The size of a hash guest's page table, a power of two from 256K to 16G [default: what PAPR recommends, 1/128 of the memory]
+    #[arg(long, value_name = "SIZE", value_parser = hpt_size)]
+    pub hpt_size: Option<u64>,
     /// Where the hypervisor's log goes, `-` for standard error [default: a file named at the end]
     #[arg(long, value_name = "FILE|-")]
     pub log: Option<String>,
@@ -85,7 +88,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub plain: bool,
     /// Let the hypervisor check itself on that machine, without a guest; only on powernv
-    #[arg(long, conflicts_with_all = ["plain", "kernel", "initrd", "cpus", "memory", "budget", "granule", "batch", "add"])]
+    #[arg(long, conflicts_with_all = ["plain", "kernel", "initrd", "cpus", "memory", "budget", "granule", "batch", "add", "mmu"])]
     pub self_test: bool,
     /// How many processors the machine has, 1 to 8; the guest's take turns on them
     #[arg(long, value_name = "M", default_value_t = 1, value_parser = processors)]
@@ -101,16 +104,28 @@ pub struct RunArgs {
 impl RunArgs {
     /// Refuses what this release does not do and what contradicts itself, in one line.
     pub fn check(&self) -> Result<()> {
-        self.refuse_later_features()?;
+        self.refuse_hash()?;
         self.refuse_contradictions()
     }
 
-    fn refuse_later_features(&self) -> Result<()> {
-        let later = match () {
-            () if self.mmu == Mmu::Hash => "hash guests are",
-            () => return Ok(()),
+    fn refuse_hash(&self) -> Result<()> {
+        let wrong = match self.mmu {
+            Mmu::Radix if self.hpt_size.is_some() => "--hpt-size: only a hash guest has such a table; give --mmu hash",
+            Mmu::Hash if self.plain && self.hpt_size.is_some() => {
+                "--hpt-size: a plain kernel's table is QEMU's or its own; leave it out"
+            }
+            Mmu::Hash if !self.plain && !self.platform.is_bare_metal() => {
+                "--mmu hash: on pseries guests are nested ones, and those are radix only (QEMU's nested API takes no hashed table); give --platform powernv9 or powernv10"
+            }
+            _ => return Ok(()),
         };
-        bail!(exit::bad_input(format!("{later} brought by a later release")))
+        bail!(exit::bad_input(wrong))
+    }
+
+    /// The size of the guest's hashed table, if it has one under the hypervisor.
+    pub fn hpt_bytes(&self) -> Option<u64> {
+        let recommended = || (self.memory.next_power_of_two() / 128).max(256 << 10);
+        (self.mmu == Mmu::Hash && !self.plain).then(|| self.hpt_size.unwrap_or_else(recommended))
     }
 
     fn refuse_contradictions(&self) -> Result<()> {
@@ -166,6 +181,11 @@ fn size(text: &str) -> Result<u64, String> {
     Config::new().with_binary().parse_size(text).map_err(|error| error.to_string())
 }
 
+fn hpt_size(text: &str) -> Result<u64, String> {
+    let is_one = |bytes: &u64| bytes.is_power_of_two() && (256 << 10..=16 << 30).contains(bytes);
+    Some(size(text)?).filter(is_one).ok_or_else(|| "give a power of two from 256K to 16G".into())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse().map(Duration::from_secs).map_err(|_| "not a whole number of seconds".into())
 }
@@ -198,8 +218,22 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_later_is_refused_in_one_line() {
-        assert!(refusal(&["--mmu", "hash"]).ends_with("brought by a later release"));
+    fn hash_guests_are_for_bare_metal_and_have_a_table() {
+        assert!(refusal(&["--mmu", "hash"]).contains("give --platform powernv9 or powernv10"));
+        assert!(refusal(&["--hpt-size", "16M"]).contains("give --mmu hash"));
+        assert!(refusal(&["--plain", "--mmu", "hash", "--hpt-size", "16M"]).contains("leave it out"));
+        assert!(RunArgs::from_words(&["--plain", "--mmu", "hash"]).unwrap().check().is_ok());
+        for size in ["128K", "3M", "32G", "much"] {
+            assert!(RunArgs::from_words(&["--hpt-size", size]).is_err(), "{size}");
+        }
+        let hash = ["--platform", "powernv9", "--mmu", "hash", "--hpt-size", "16M"];
+        let bytes = |words| RunArgs::from_words(words).unwrap().hpt_bytes();
+        assert!(RunArgs::from_words(&hash).unwrap().check().is_ok());
+        assert_eq!((bytes(&hash), bytes(&hash[..4]), bytes(&[])), (Some(16 << 20), Some(8 << 20), None));
+    }
+
+    #[test]
+    fn nothing_need_be_told() {
         assert!(RunArgs::from_words(&[]).unwrap().check().is_ok());
     }
 

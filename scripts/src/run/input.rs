@@ -177,7 +177,9 @@ fn firmware(args: &RunArgs, path: &Path, kernel: Kernel) -> Result<Firmware> {
 fn machine_memory(args: &RunArgs, images: u64) -> u64 {
     let guest = args.budget.unwrap_or(args.memory).min(args.memory);
     let firmware = if args.platform == Platform::Pseries { 0 } else { powernv::RESERVED };
-    (guest + OVERHEAD + images.saturating_sub(IMAGES)).next_multiple_of(OVERHEAD) + firmware
+    // With its sides a table takes its size twice, and while it is made larger there is one of twice the size beside it.
+    let tables = 6 * args.hpt_bytes().unwrap_or(0);
+    (guest + OVERHEAD + tables + images.saturating_sub(IMAGES)).next_multiple_of(OVERHEAD) + firmware
 }
 
 fn mib(bytes: u64) -> String {

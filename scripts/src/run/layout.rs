@@ -4,7 +4,7 @@
 //! firmware loads as kernel, and the guest's files travel in one archive beside it.
 
 use super::args::RunArgs;
-use super::choices::Firmware;
+use super::choices::{Firmware, Mmu};
 use super::files::Files;
 use super::input::{Guest, check_loaded};
 use crate::build::Hypervisor;
@@ -29,7 +29,9 @@ pub fn plain(args: &RunArgs, guest: &Guest) -> Result<Machine> {
         Firmware::Bios | Firmware::Vof => pseries(args, pseries::Boot::Vof),
     };
     let machine = machine(args, board, args.memory, guest.kernel.clone())?;
-    let (initrd, append) = (Some(guest.initrd.clone()), guest_words(args));
+    // Only the hypervisor's device tree can choose for the kernel.
+    let chosen = (args.mmu == Mmu::Hash).then_some("disable_radix");
+    let (initrd, append) = (Some(guest.initrd.clone()), words(&guest_words(args), chosen));
     Ok(Machine { processors: args.cpus, initrd, append, ..machine })
 }
 
@@ -44,7 +46,9 @@ pub fn under_hypervisor(args: &RunArgs, guest: &Guest, hypervisor: &Hypervisor, 
     let budget = args.budget.map_or(String::new(), |bytes| format!(" samewise.budget={}", size(bytes)));
     let ahead = if args.one_page { " samewise.ahead=off" } else { "" };
     let cpus = if args.cpus > 1 { format!(" samewise.cpus={}", args.cpus) } else { String::new() };
-    let own = format!("samewise.memory={memory} samewise.granule={granule}{cpus}{budget}{ahead}");
+    let mmu = if args.mmu == Mmu::Hash { " samewise.mmu=hash" } else { "" };
+    let hpt = args.hpt_size.map_or(String::new(), |bytes| format!(" samewise.hpt-size={}", size(bytes)));
+    let own = format!("samewise.memory={memory} samewise.granule={granule}{cpus}{budget}{ahead}{mmu}{hpt}");
     let append = words(&own, Some(&guest_words(args)));
     let machine = machine(args, board, guest.machine_memory, kernel)?;
     Ok(Machine { initrd: Some(initrd), append, log: Some(files.raw.clone()), ..machine })

@@ -41,7 +41,9 @@ const TOOL: &[Bad] = &[
     Bad { name: "size-no-number", options: &["--memory", "much"], says: "--memory" },
     Bad { name: "unknown-granule", options: &["--granule", "3k"], says: "--granule" },
     Bad { name: "batch-with-initrd", options: &["--batch", "ls", "--initrd", "@raw"], says: "cannot be used with" },
-    Bad { name: "later-hash", options: &["--mmu", "hash"], says: "brought by a later release" },
+    Bad { name: "hash-on-pseries", options: &["--mmu", "hash"], says: "nested ones, and those are radix only" },
+    Bad { name: "hpt-of-radix", options: &["--hpt-size", "16M"], says: "give --mmu hash" },
+    Bad { name: "hpt-size", options: &["--mmu", "hash", "--hpt-size", "3M"], says: "a power of two from 256K to 16G" },
     Bad { name: "nine-cpus", options: &["--cpus", "9"], says: "--cpus" },
     Bad { name: "plain-host-cpus", options: &["--plain", "--host-cpus", "2"], says: "give --cpus" },
     Bad {
@@ -79,6 +81,8 @@ const HYPERVISOR: &[Bad] = &[
     Bad { name: "unknown-granule", options: &["--append", "samewise.granule=3k"], says: "samewise.granule=3k" },
     Bad { name: "nine-cpus", options: &["--append", "samewise.cpus=9"], says: "samewise.cpus=9" },
     Bad { name: "neither-on-nor-off", options: &["--append", "samewise.bench=maybe"], says: "samewise.bench=maybe" },
+    Bad { name: "hash-on-pseries", options: &["--append", "samewise.mmu=hash"], says: "those are radix only" },
+    Bad { name: "hpt-size", options: &["--append", "samewise.hpt-size=3M"], says: "a power of two from 256K to 16G" },
     Bad { name: "no-nested-hv", options: NO_NESTED, says: "offers no nested virtualization" },
 ];
 

@@ -12,6 +12,7 @@ mod console;
 mod ends;
 mod firmware;
 mod guest_cell;
+mod hash;
 mod hostile;
 mod matrix;
 mod measure;
@@ -91,6 +92,7 @@ pub fn cases(extent: Extent) -> Vec<Case> {
         budget::cases(),
         ends::cases(),
         firmware::cases(),
+        hash::cases(extent),
         hostile::cases(),
         measure::cases(),
         registers::cases(),

@@ -50,7 +50,7 @@ pub const POWER9: Machine =
 pub const POWER10: Machine =
     Machine { name: "power10", platform: "pseries", processor: "POWER10", options: ["--cpu", "power10"] };
 /// Bare metal with POWER9.
-const POWERNV9: Machine =
+pub const POWERNV9: Machine =
     Machine { name: "powernv9", platform: "powernv", processor: "POWER9", options: ["--platform", "powernv9"] };
 /// Bare metal with POWER10.
 pub const POWERNV10: Machine =

@@ -22,6 +22,14 @@ impl<const BROADCAST: bool> Machine<BROADCAST> {
     }
 }
 
+impl<const BROADCAST: bool> Machine<BROADCAST> {
+    /// Doubleword 0 of the partition's entry in the partition table, if it has one.
+    #[must_use]
+    pub fn scoped(&self, lpid: u32) -> Option<u64> {
+        held(&self.partitions).get(&lpid).map(|(scoped, _)| *scoped)
+    }
+}
+
 fn check_range(what: &Flush) {
     if let Flush::Range { from, to, size, .. } = what {
         assert!(from.is_aligned(*size) && to.is_aligned(*size), "{what:x?} is not aligned");

@@ -5,7 +5,6 @@ use crate::{Op, Setup, image};
 use hv_core::mmu::{Config, Cpu, Memory, Seat, SlotSpec, Source, Space, SpaceError};
 use machine::{Machine, Owned, on_cpu};
 use ppc64_arch::addr::GuestReal;
-use ppc64_arch::radix::geometry;
 use std::ops::AddAssign;
 
 /// The partition.
@@ -65,8 +64,7 @@ pub fn run(setup: &Setup, ops: impl IntoIterator<Item = Op>) -> Tally {
 fn run_on<const BROADCAST: bool>(setup: &Setup, ops: impl IntoIterator<Item = Op>) -> Tally {
     let memory = machine::<BROADCAST>(setup);
     on_cpu(0);
-    let config =
-        Config { granule: setup.granule, top: &geometry::ROOT, budget: setup.budget.map(|pages| pages * PAGE) };
+    let config = Config { granule: setup.granule, budget: setup.budget.map(|pages| pages * PAGE), ..Config::default() };
     let space = match Space::build(&memory, LPID, &config) {
         Ok(space) => space,
         Err(why) => {

@@ -2,8 +2,10 @@
 
 use super::features::pa_features;
 use super::longname::RADIX_ENCODINGS;
-use super::{GuestConfig, TreeError};
+use super::{GuestConfig, Translation, TreeError};
 use alloc::format;
+use alloc::vec::Vec;
+use ppc64_arch::hash::{PageSize, Pages};
 use ppc64_arch::pvr::Cpu;
 use vm_fdt::FdtWriter;
 
@@ -46,8 +48,12 @@ fn one(fdt: &mut FdtWriter, config: &GuestConfig, id: u32) -> Result<(), TreeErr
     fdt.property_array_u32("ibm,ppc-interrupt-server#s", &[id])?;
     fdt.property_array_u32("ibm,ppc-interrupt-gserver#s", &[id, 0])?;
     caches(fdt, cpu)?;
-    translation(fdt)?;
-    fdt.property("ibm,pa-features", &pa_features(cpu))?;
+    segments(fdt)?;
+    if let Translation::Hash { shape, sizes } = config.translation {
+        fdt.property_array_u32("ibm,pft-size", &[0, shape.order()])?; // on node 0
+        fdt.property_array_u32("ibm,segment-page-sizes", &segment_page_sizes(sizes))?;
+    }
+    fdt.property("ibm,pa-features", &pa_features(cpu, config.translation))?;
     fdt.property_u32("ibm,vmx", 2)?; // 1 would be VMX alone, 2 is VSX as well
     fdt.property_u32("ibm,dfp", 1)?;
     fdt.property_u32("ibm,purr", 1)?;
@@ -70,7 +76,22 @@ fn caches(fdt: &mut FdtWriter, cpu: Cpu) -> Result<(), TreeError> {
     Ok(())
 }
 
-fn translation(fdt: &mut FdtWriter) -> Result<(), TreeError> {
+/// For each base page size: log2 of it, what an SLB entry says of it, how many actual sizes; for each of these log2, and its encoding in an entry (LoPAR C.6.4).
+fn segment_page_sizes(sizes: &[Pages]) -> Vec<u32> {
+    let word = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    let mut cells = Vec::new();
+    for base in PageSize::ALL {
+        let of_base = sizes.iter().filter(|pages| pages.base() == base);
+        let many = of_base.clone().count();
+        if many != 0 {
+            cells.extend([base.shift(), word(base.segment_encoding()), word(many as u64)]);
+            cells.extend(of_base.flat_map(|pages| [pages.actual().shift(), word(pages.encoding())]));
+        }
+    }
+    cells
+}
+
+fn segments(fdt: &mut FdtWriter) -> Result<(), TreeError> {
     fdt.property_array_u32("ibm,processor-segment-sizes", &SEGMENT_SIZES)?;
     fdt.property_u32("slb-size", 32)?;
     fdt.property_u32("ibm,slb-size", 32)?;

@@ -1,6 +1,7 @@
 //! `ibm,pa-features`: which optional parts of the architecture a processor has (LoPAR C.6.2, table of attributes). A length byte, a
 //! type byte (0), then one bit field a byte; most attributes use bit 0 of an even byte.
 
+use super::Translation;
 use alloc::vec;
 use alloc::vec::Vec;
 use ppc64_arch::pvr::Cpu;
@@ -35,6 +36,9 @@ const COMMON: [(usize, u8); 26] = [
     (62, 0x80), // random numbers (darn)
 ];
 
+/// What is radix's, and not for a hash guest.
+const RADIX: usize = 40;
+
 /// What Power ISA 3.1 has on top.
 const ISA_3_1: [(usize, u8); 3] = [
     (64, 0x80), // second data address watchpoint
@@ -49,13 +53,16 @@ const fn attribute_bytes(cpu: Cpu) -> usize {
 
 /// The property's value.
 #[must_use]
-pub fn pa_features(cpu: Cpu) -> Vec<u8> {
+pub fn pa_features(cpu: Cpu, translation: Translation) -> Vec<u8> {
     let bytes = attribute_bytes(cpu);
     let mut value = vec![0; 2 + bytes];
     value[0] = u8::try_from(bytes).unwrap_or(u8::MAX);
     let more: &[(usize, u8)] = if cpu.is_v31() { &ISA_3_1 } else { &[] };
     for (byte, bits) in COMMON.iter().chain(more) {
         value[2 + byte] = *bits;
+    }
+    if translation != Translation::Radix {
+        value[2 + RADIX] = 0;
     }
     value
 }
@@ -65,7 +72,7 @@ mod tests {
     use super::*;
 
     fn words(cpu: Cpu) -> Vec<u32> {
-        let value = pa_features(cpu);
+        let value = pa_features(cpu, Translation::Radix);
         value.chunks(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])).collect()
     }
 

@@ -10,6 +10,7 @@ mod tests;
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use ppc64_arch::hash::{Pages, Shape};
 use ppc64_arch::pvr::Pvr;
 use vm_fdt::{FdtReserveEntry, FdtWriter};
 
@@ -22,6 +23,8 @@ pub struct GuestConfig {
     pub cpus: u32,
     /// Which processor the guest sees.
     pub pvr: Pvr,
+    /// How its addresses are translated.
+    pub translation: Translation,
     /// Bits of the decrementer: 32, or more with LPCR\[LD\].
     pub decrementer_bits: u32,
     /// Timebase ticks a second.
@@ -42,6 +45,20 @@ pub struct GuestConfig {
     pub has_random: bool,
     /// Randomness for the kernel's own generator.
     pub rng_seed: Option<[u8; 32]>,
+}
+
+/// What the tree says of translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Translation {
+    /// Radix trees.
+    Radix,
+    /// A hashed table.
+    Hash {
+        /// The table's size as it is at the start.
+        shape: Shape,
+        /// The sizes of page that entries may have.
+        sizes: &'static [Pages],
+    },
 }
 
 /// Why there is no tree.

@@ -1,6 +1,6 @@
 //! The nodes, in the order in which they stand in the tree, but for `/cpus`.
 
-use super::{GuestConfig, PHANDLE_XICS, TreeError};
+use super::{GuestConfig, PHANDLE_XICS, Translation, TreeError};
 use crate::guest::rtas;
 use crate::guest::vty;
 use crate::guest::xics::VTY_SOURCE;
@@ -24,10 +24,24 @@ const VECTOR_5: [u8; 27] = {
     vector
 };
 
+/// The same of a hash guest: every byte of the vector zero.
+const VECTOR_5_HASH: [u8; 27] = {
+    let mut vector = [0; 27];
+    vector[0] = 25;
+    vector
+};
+
+/// `ibm,arch-vec-5-platform-support`, what firmware's negotiation could choose from, pairs of a byte's number in option vector 5 and its value: emulated interrupts, a hashed table, none of its extensions, none of
+/// radix. The choice is made already; who reads the tree finds nothing else in it.
+const SUPPORT_HASH: [u8; 8] = [23, 0, 24, 0, 25, 0, 26, 0];
+
 /// Sets of calls that are offered, by the names of LoPAR table 192. `hcall-splpar` stands for the virtual processor area, cede,
 /// confer and prod; `hcall-copy` for H_PAGE_INIT.
 const CALL_SETS: [&str; 7] =
     ["hcall-term", "hcall-interrupt", "hcall-splpar", "hcall-sprg0", "hcall-copy", "hcall-set-mode", "hcall-debug"];
+
+/// Those of a hash guest on top: entries of the table, many removed at once, another size of the table.
+const HASH_CALL_SETS: [&str; 3] = ["hcall-pft", "hcall-bulk", "hcall-hpt-resize"];
 
 /// `/chosen`: what a boot loader says to the kernel.
 pub fn chosen(fdt: &mut FdtWriter, config: &GuestConfig) -> Written {
@@ -39,7 +53,13 @@ pub fn chosen(fdt: &mut FdtWriter, config: &GuestConfig) -> Written {
         fdt.property_u64("linux,initrd-start", start)?;
         fdt.property_u64("linux,initrd-end", end)?;
     }
-    fdt.property("ibm,architecture-vec-5", &VECTOR_5)?;
+    match config.translation {
+        Translation::Radix => fdt.property("ibm,architecture-vec-5", &VECTOR_5)?,
+        Translation::Hash { .. } => {
+            fdt.property("ibm,architecture-vec-5", &VECTOR_5_HASH)?;
+            fdt.property("ibm,arch-vec-5-platform-support", &SUPPORT_HASH)?;
+        }
+    }
     if let Some(seed) = &config.rng_seed {
         fdt.property("rng-seed", seed)?;
     }
@@ -67,7 +87,11 @@ pub fn rtas(fdt: &mut FdtWriter, config: &GuestConfig) -> Written {
     fdt.property_u32("rtas-error-log-max", 1024)?;
     fdt.property_u32("rtas-event-scan-rate", 1)?;
     fdt.property_null("ibm,extended-os-term")?;
-    let names: Vec<_> = CALL_SETS.into_iter().map(Into::into).collect();
+    let more: &[&str] = match config.translation {
+        Translation::Radix => &[],
+        Translation::Hash { .. } => &HASH_CALL_SETS,
+    };
+    let names: Vec<_> = CALL_SETS.iter().chain(more).map(|name| (*name).into()).collect();
     fdt.property_string_list("ibm,hypertas-functions", names)?;
     Ok(fdt.end_node(node)?)
 }

@@ -8,6 +8,7 @@ fn config() -> GuestConfig {
         memory_bytes: 1 << 30,
         cpus: 1,
         pvr: Pvr::new(0x004e_1202),
+        translation: Translation::Radix,
         decrementer_bits: 32,
         timebase_hz: 512_000_000,
         clock_hz: 4_000_000_000,
@@ -123,4 +124,28 @@ fn a_tree_that_cannot_be_is_refused_by_name() {
     let refused = |config: GuestConfig| build(&config).expect_err("refused");
     assert_eq!(refused(GuestConfig { bootargs: "a\0b".into(), ..config() }), TreeError::BadString);
     assert_eq!(refused(GuestConfig { pvr: Pvr::new(0x004d_0200), ..config() }), TreeError::UnknownProcessor);
+}
+
+#[test]
+fn a_hash_guest_is_told_of_its_table_and_of_no_radix_tree() {
+    let shape = ppc64_arch::hash::Shape::new(24).expect("a size");
+    let translation = Translation::Hash { shape, sizes: &[Pages::SMALL, Pages::MEDIUM] };
+    let blob = build(&GuestConfig { translation, ..config() }).expect("a tree");
+    let fdt = Fdt::new_unchecked(&blob);
+    let node = |path: &str| fdt.find_node(path).unwrap_or_else(|| panic!("{path}"));
+    let cpu = node("/cpus/PowerPC,POWER9@0");
+    assert_eq!(cells(&cpu, "ibm,pft-size"), [0, 24]);
+    assert_eq!(cells(&cpu, "ibm,segment-page-sizes"), [12, 0, 1, 12, 0, 16, 0x110, 1, 16, 1]);
+    assert_eq!(cells(&cpu, "ibm,slb-size"), [32]);
+    assert_eq!(value(&cpu, "ibm,pa-features")[42], 0);
+    let vector = value(&node("/chosen"), "ibm,architecture-vec-5");
+    assert_eq!((vector.len(), vector[0], vector[24], vector[26]), (27, 0x19, 0, 0));
+    assert_eq!(value(&node("/chosen"), "ibm,arch-vec-5-platform-support")[2..4], [24, 0]);
+    let calls = value(&node("/rtas"), "ibm,hypertas-functions");
+    for name in ["hcall-pft", "hcall-bulk", "hcall-hpt-resize", "hcall-term"] {
+        assert!(calls.split(|byte| *byte == 0).any(|call| call == name.as_bytes()), "{name}");
+    }
+    let radix = build(&config()).expect("a tree");
+    let text = Fdt::new_unchecked(&radix);
+    assert!(text.find_node("/cpus/PowerPC,POWER9@0").expect("there").property("ibm,pft-size").is_none());
 }

@@ -9,6 +9,7 @@ mod measuring;
 mod memory;
 mod processor;
 mod table;
+mod table_entries;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,9 @@ use super::stats::Counters;
 use super::vcpu::Vcpu;
 use crate::papr::Rc;
 use crate::papr::hcall::{H_SET_SPRG0, H_SIGNAL_SYS_RESET};
+
+/// Bytes of an instruction.
+const INSTRUCTION: u64 = 4;
 
 /// What a handler works on.
 pub struct Call<'a> {
@@ -96,6 +100,11 @@ pub fn handle(call: &mut Call<'_>) -> Flow {
         Err(Rc::FUNCTION)
     };
     match answer {
+        Ok(Flow::Again) => {
+            // Behind `sc`; its registers are as they were.
+            call.vcpu.regs.nip = call.vcpu.regs.nip.wrapping_sub(INSTRUCTION);
+            Flow::Resume
+        }
         Ok(flow) => {
             call.vcpu.set_return(Rc::SUCCESS);
             flow

@@ -110,11 +110,14 @@ fn no_values(value1: u64, value2: u64) -> Result<(), Rc> {
     if value2 != 0 { Err(Rc::P4) } else { Ok(()) }
 }
 
-/// Registers the guest's process table. Radix only, and it must lie in the guest's memory as a whole.
+/// Registers the guest's process table, or says which kind of translation it has. A radix guest's must lie in the guest's memory as a whole.
 pub fn register_process_table(call: &mut Call<'_>) -> Answer {
     let flags = call.arg(0).any();
     if flags & !proc_tbl::ALL != 0 {
         return Err(Rc::PARAMETER);
+    }
+    if call.memory.hash().is_some() {
+        return hash_guest_registers(call, flags);
     }
     if flags & proc_tbl::MODIFY == 0 {
         return Ok(Flow::Resume);
@@ -127,6 +130,24 @@ pub fn register_process_table(call: &mut Call<'_>) -> Answer {
         return Err(Rc::PARAMETER);
     }
     call.memory.set_process_table(process_table(call)?);
+    Ok(Flow::Resume)
+}
+
+/// A hash guest fills its SLB itself: there are no tables of its processes or segments to be registered, and it cannot become another kind of guest.
+fn hash_guest_registers(call: &Call<'_>, flags: u64) -> Answer {
+    const LARGEST_BASE: u64 = 1 << 38;
+    const PAGE_SIZES: u64 = 7;
+    if flags & (proc_tbl::RADIX | proc_tbl::HASH) != 0 {
+        return Err(Rc::PARAMETER);
+    }
+    if flags & (proc_tbl::MODIFY | proc_tbl::REGISTER) == proc_tbl::MODIFY | proc_tbl::REGISTER {
+        if call.arg(1).any() >= LARGEST_BASE {
+            return Err(Rc::P2);
+        }
+        if call.arg(2).any() & !PAGE_SIZES != 0 {
+            return Err(Rc::P3);
+        }
+    }
     Ok(Flow::Resume)
 }
 

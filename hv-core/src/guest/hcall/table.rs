@@ -1,6 +1,6 @@
 //! Which number is which handler: two tables, indexed without a search.
 
-use super::{Handler, console, interrupts, measuring, memory, processor};
+use super::{Handler, console, interrupts, measuring, memory, processor, table_entries};
 use crate::guest::rtas;
 use crate::papr::hcall::*;
 
@@ -30,7 +30,16 @@ static UPKEEP: [Handler; 5] =
     [measuring::start_log, measuring::harvest, measuring::stop_log, measuring::unmap, measuring::page_out];
 
 /// Every call of PAPR that is offered.
-const ROWS: [(u64, Handler); 27] = [
+const ROWS: [(u64, Handler); 36] = [
+    (H_REMOVE, table_entries::remove),
+    (H_ENTER, table_entries::enter),
+    (H_READ, table_entries::read),
+    (H_CLEAR_MOD, table_entries::clear_changed),
+    (H_CLEAR_REF, table_entries::clear_referenced),
+    (H_PROTECT, table_entries::protect),
+    (H_BULK_REMOVE, table_entries::bulk_remove),
+    (H_RESIZE_HPT_PREPARE, table_entries::prepare_resize),
+    (H_RESIZE_HPT_COMMIT, table_entries::commit_resize),
     (H_SET_SPRG0, processor::set_sprg0),
     (H_SET_DABR, processor::no_dabr),
     (H_SET_XDABR, processor::no_dabr),

@@ -3,8 +3,9 @@ use crate::guest::host::Upkeep;
 use crate::guest::machine::Settings;
 use crate::guest::processors::Processor;
 use crate::guest::regs::Regs;
-use crate::guest::testing::{FakeHost, Ram, machine, machine_with, set_call, settings, vcpu};
+use crate::guest::testing::{FakeHost, FakeTable, Ram, machine, machine_with, set_call, settings, vcpu};
 use crate::guest::vty;
+use crate::hash::{Refusal, Unresized};
 use crate::papr::hcall::*;
 use ppc64_arch::spr::LPCR;
 use ppc64_arch::trap::Msr;
@@ -427,4 +428,107 @@ fn byte_order_is_the_partitions() {
     assert_eq!(guest.call(H_SET_MODE, &[3, 3, 0, 0]), Rc::SUCCESS);
     assert_eq!(guest.call(H_SET_MODE, &[1, 4, 0, 0]), Rc::SUCCESS);
     assert_eq!(guest.machine.modes(), guest.vcpu.hv.lpcr & crate::guest::machine::SHARED_MODES);
+}
+
+fn hash_guest() -> Guest {
+    let mut guest = Guest::new();
+    guest.ram.table = Some(FakeTable::default());
+    guest
+}
+
+fn refuse(guest: &Guest, refusals: impl IntoIterator<Item = Refusal>) {
+    guest.ram.table.as_ref().expect("a hash guest").refusals.borrow_mut().extend(refusals);
+}
+
+#[test]
+fn a_radix_guest_has_no_table() {
+    let mut guest = Guest::new();
+    for number in [H_ENTER, H_REMOVE, H_READ, H_PROTECT, H_CLEAR_REF, H_CLEAR_MOD, H_BULK_REMOVE, H_RESIZE_HPT_PREPARE]
+    {
+        assert_eq!(guest.call(number, &[0, 24]), Rc::FUNCTION, "{number:#x}");
+    }
+}
+
+#[test]
+fn calls_about_entries_take_their_arguments_and_give_their_results_in_order() {
+    let mut guest = hash_guest();
+    assert_eq!((guest.call(H_ENTER, &[1, 2, 4, 8]), guest.result(0)), (Rc::SUCCESS, 15));
+    assert_eq!((guest.call(H_REMOVE, &[1, 2, 4]), guest.result(0), guest.result(1)), (Rc::SUCCESS, 3, 4));
+    assert_eq!((guest.call(H_READ, &[0, 2, 77]), guest.result(0), guest.result(1)), (Rc::SUCCESS, 2, 3));
+    assert_eq!(guest.result(2), 77, "one entry is two results");
+    assert_eq!(guest.call(H_READ, &[1, 2]), Rc::SUCCESS);
+    assert_eq!((0..8).map(|n| guest.result(n)).collect::<Vec<_>>(), (2..10).collect::<Vec<_>>());
+    assert_eq!((guest.call(H_CLEAR_MOD, &[0, 9]), guest.result(0)), (Rc::SUCCESS, 9));
+    assert_eq!((guest.call(H_CLEAR_REF, &[0, 9]), guest.result(0)), (Rc::SUCCESS, !9));
+    assert_eq!(guest.call(H_PROTECT, &[0, 9, 1]), Rc::SUCCESS);
+    refuse(&guest, [Refusal::Busy, Refusal::Busy]);
+    assert_eq!(guest.call(H_BULK_REMOVE, &[10, 20, 30, 40, 50, 60, 70, 80]), Rc::SUCCESS);
+    assert_eq!((guest.result(0), guest.result(7)), (11, 81));
+}
+
+#[test]
+fn each_refusal_has_its_code() {
+    let mut guest = hash_guest();
+    let codes = [
+        (Refusal::Parameter, -4),
+        (Refusal::GroupFull, -6),
+        (Refusal::NotFound, -7),
+        (Refusal::UnsupportedFlag(40), -296),
+    ];
+    for (refusal, code) in codes {
+        refuse(&guest, [refusal]);
+        assert_eq!(guest.call(H_ENTER, &[]).raw(), code);
+    }
+    refuse(&guest, [Refusal::Parameter]);
+    assert_eq!((guest.call(H_BULK_REMOVE, &[7]), guest.result(0)), (Rc::PARAMETER, 7));
+}
+
+#[test]
+fn a_call_that_meets_another_one_is_made_again() {
+    let mut guest = hash_guest();
+    guest.vcpu.regs.nip = 0x1004;
+    let calls: [(u64, &[u64]); 3] = [(H_ENTER, &[1, 2, 3, 4]), (H_REMOVE, &[1, 2, 3]), (H_PROTECT, &[1, 2, 3])];
+    for (number, args) in calls {
+        refuse(&guest, [Refusal::Busy]);
+        let nip = guest.vcpu.regs.nip;
+        assert_eq!(guest.flow(number, args).1, Flow::Resume);
+        assert_eq!((guest.vcpu.regs.nip, guest.vcpu.regs.gpr[3], guest.result(1)), (nip - 4, number, 2));
+    }
+}
+
+#[test]
+fn another_size_is_asked_for_without_flags() {
+    let mut guest = hash_guest();
+    for number in [H_RESIZE_HPT_PREPARE, H_RESIZE_HPT_COMMIT] {
+        assert_eq!(guest.call(number, &[1, 24]), Rc::PARAMETER);
+        assert_eq!(guest.call(number, &[0, 24]), Rc::SUCCESS);
+    }
+    let codes = [
+        (Unresized::LongBusy, 9900),
+        (Unresized::Busy, 1),
+        (Unresized::Closed, 2),
+        (Unresized::Parameter, -4),
+        (Unresized::GroupFull, -6),
+        (Unresized::NoMemory, -9),
+        (Unresized::Resource, -16),
+    ];
+    for (why, code) in codes {
+        guest.ram.table.as_ref().expect("a hash guest").unresized.set(Some(why));
+        assert_eq!(guest.call(H_RESIZE_HPT_COMMIT, &[0, 24]).raw(), code);
+    }
+}
+
+#[test]
+fn a_hash_guest_has_no_process_table_and_stays_a_hash_guest() {
+    let mut guest = hash_guest();
+    assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[0, 0, 0, 0]), Rc::SUCCESS);
+    assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[proc_tbl::MODIFY, 0, 0, 0]), Rc::SUCCESS);
+    let new = proc_tbl::MODIFY | proc_tbl::REGISTER;
+    assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[new, 0, 0, 0]), Rc::SUCCESS);
+    assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[new, 1 << 38, 0, 0]), Rc::P2);
+    assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[new, 0, 8, 0]), Rc::P3);
+    for kind in [proc_tbl::RADIX, proc_tbl::HASH, proc_tbl::RADIX | proc_tbl::GTSE, 1 << 5] {
+        assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[new | kind, 0, 0, 0]), Rc::PARAMETER);
+    }
+    assert_eq!(guest.ram.process_table.get(), None);
 }

@@ -1,10 +1,11 @@
 //! All that an exit is handled with, but for the vCPU itself and the world that runs it.
 
 use crate::guest::hcall::{self, Call};
-use crate::guest::host::{FaultHandler, GuestMemory, Host};
+use crate::guest::host::{FaultHandler, GuestMemory, HashAnswer, Host};
 use crate::guest::machine::{Flow, Machine};
 use crate::guest::stats::Counters;
 use crate::guest::vcpu::Vcpu;
+use crate::hash;
 use crate::mmu::{Resolution, StorageFault};
 
 /// One CPU's desk at one guest.
@@ -25,6 +26,8 @@ pub(super) enum Begun {
     Call(Flow),
     /// The fault was looked at; this is what became of it.
     Storage(StorageFault, Resolution),
+    /// The same of a hash guest.
+    HashStorage(hash::Fault, HashAnswer),
 }
 
 impl<H: Host, M: GuestMemory + FaultHandler> Desk<'_, H, M> {

@@ -7,15 +7,16 @@
 use super::desk::{Begun, Desk};
 use super::storm::Storm;
 use crate::guest::hcall;
-use crate::guest::host::{FaultHandler, GuestMemory, Host, Next, Short};
+use crate::guest::host::{FaultHandler, GuestMemory, HashAnswer, Host, Next, Short};
 use crate::guest::machine::Flow;
 use crate::guest::vcpu::Vcpu;
+use crate::hash;
 use crate::mmu::{Access, Resolution, StorageFault};
 
 impl<H: Host, M: GuestMemory + FaultHandler> Short for Desk<'_, H, M> {
     #[inline]
     fn storage(&mut self, vcpu: &mut Vcpu, fault: &StorageFault) -> Next {
-        if Storm::repeats(vcpu, fault) {
+        if Storm::repeats(vcpu, fault.access, fault.ea) {
             return Next::Whole;
         }
         let counter = if fault.access == Access::Fetch {
@@ -27,6 +28,25 @@ impl<H: Host, M: GuestMemory + FaultHandler> Short for Desk<'_, H, M> {
         match self.memory.fault(fault) {
             Resolution::Resume => Next::Resume,
             other => self.begin(Begun::Storage(*fault, other)),
+        }
+    }
+
+    /// What was not resolved is the guest's to be told, mostly: that needs registers that are not here. A fault that was resolved and comes again is looked at closer.
+    #[inline]
+    fn hash_storage(&mut self, vcpu: &mut Vcpu, fault: &hash::Fault) -> Next {
+        let answer = self.memory.hash_fault(fault);
+        if answer == HashAnswer::Resume && Storm::repeats(vcpu, fault.access, fault.ea) {
+            return Next::Whole;
+        }
+        let counter = if fault.access == Access::Fetch {
+            &mut self.counters.instruction_storage
+        } else {
+            &mut self.counters.data_storage
+        };
+        *counter += 1;
+        match answer {
+            HashAnswer::Resume => Next::Resume,
+            other => self.begin(Begun::HashStorage(*fault, other)),
         }
     }
 

@@ -3,11 +3,13 @@
 use super::desk::Begun;
 use super::storm::Storm;
 use super::{Ended, Parting, Runner};
-use crate::guest::host::{Exit, FaultHandler, GuestMemory, Host, MachineError, World};
+use crate::guest::host::{Exit, FaultHandler, GuestMemory, HashAnswer, Host, MachineError, World};
 use crate::guest::inject::{Interrupt, deliver};
 use crate::guest::machine::{Flow, SHARED_MODES, StopReason};
 use crate::guest::vcpu::Vcpu;
-use crate::mmu::{Resolution, StorageFault};
+use crate::hash;
+use crate::mmu::{Access, Reflect, Resolution, StorageFault};
+use ppc64_arch::addr::EffAddr;
 use ppc64_arch::mce::{Severity, can_go_on};
 use ppc64_arch::spr::LPCR;
 use ppc64_arch::trap::{Dsisr, Msr, Srr1};
@@ -25,7 +27,7 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
             Err(parting) => return Some(parting),
         };
         match flow {
-            Flow::Resume => self.is_over(),
+            Flow::Resume | Flow::Again => self.is_over(),
             Flow::Idle => Some(Parting::Ceded),
             Flow::Confer(to) => Some(Parting::Conferred(to)),
             Flow::StopSelf => Some(Parting::Stopped),
@@ -92,6 +94,7 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
             Exit::LetIn => {}
             Exit::Hcall => return Ok(self.desk.hypervisor_call(vcpu)),
             Exit::Storage(fault) => return self.storage(vcpu, &fault),
+            Exit::HashStorage(fault) => return self.hash_storage(vcpu, &fault),
             Exit::Hdec | Exit::External => self.desk.machine.look_at_devices(self.desk.cpu, self.desk.host),
             Exit::Emulation(_) | Exit::Facility(_) => deliver(vcpu, Interrupt::ILLEGAL),
             Exit::SystemReset => {
@@ -109,61 +112,75 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
     fn go_on(&mut self, vcpu: &mut Vcpu) -> Result<Flow, Parting> {
         match self.desk.begun.take() {
             Some(Begun::Call(flow)) => Ok(flow),
-            Some(Begun::Storage(fault, resolution)) => self.resolved(vcpu, &fault, resolution),
+            Some(Begun::Storage(fault, resolution)) => {
+                self.resolved(vcpu, Answer::of(&fault, resolution), |memory| Answer::of(&fault, memory.fault(&fault)))
+            }
+            Some(Begun::HashStorage(fault, answer)) => {
+                let ask = |memory: &M| Answer::of_hash(&fault, memory.hash_fault(&fault));
+                self.resolved(vcpu, Answer::of_hash(&fault, answer), ask)
+            }
             None => Ok(Flow::Resume),
         }
     }
 
     fn storage(&mut self, vcpu: &mut Vcpu, fault: &StorageFault) -> Result<Flow, Parting> {
-        if Storm::is_stuck(vcpu, fault) {
-            let nip = vcpu.regs.nip;
-            error!("no progress: nip {=u64:#x}, address {=u64:#x}", nip, fault.ea.raw());
-            return Ok(Flow::Stop(StopReason::NoProgress { nip }));
+        if let Some(stop) = stuck(vcpu, fault.access, fault.ea) {
+            return Ok(stop);
         }
-        let resolution = self.desk.memory.fault(fault);
-        self.resolved(vcpu, fault, resolution)
+        let answer = Answer::of(fault, self.desk.memory.fault(fault));
+        self.resolved(vcpu, answer, |memory| Answer::of(fault, memory.fault(fault)))
+    }
+
+    fn hash_storage(&mut self, vcpu: &mut Vcpu, fault: &hash::Fault) -> Result<Flow, Parting> {
+        let answer = Answer::of_hash(fault, self.desk.memory.hash_fault(fault));
+        // A guest that is told of a fault, mends it, and comes again, gets somewhere.
+        if !matches!(answer, Answer::Tell(_))
+            && let Some(stop) = stuck(vcpu, fault.access, fault.ea)
+        {
+            return Ok(stop);
+        }
+        self.resolved(vcpu, answer, |memory| Answer::of_hash(fault, memory.hash_fault(fault)))
     }
 
     /// A fault that waits for another CPU's work asks again a few times, since that work is short. Then its vCPU is put aside until the work is done. It says so before it asks
     /// for the last time: whoever ends the work behind that wakes it.
-    fn resolved(&mut self, vcpu: &mut Vcpu, fault: &StorageFault, mut resolution: Resolution) -> Result<Flow, Parting> {
+    fn resolved(&mut self, vcpu: &mut Vcpu, mut answer: Answer, ask: impl Fn(&M) -> Answer) -> Result<Flow, Parting> {
         for _ in 0..WAITS {
-            if let Some(flow) = self.settled(vcpu, fault, resolution) {
+            if let Some(flow) = self.settled(vcpu, answer) {
                 return Ok(flow);
             }
             self.world.relax();
-            resolution = self.ask_again(fault);
+            answer = self.ask_again(&ask);
         }
-        if let Some(flow) = self.settled(vcpu, fault, resolution) {
+        if let Some(flow) = self.settled(vcpu, answer) {
             return Ok(flow);
         }
         self.desk.memory.wait(vcpu.id);
-        let last = self.ask_again(fault);
-        let flow = self.settled(vcpu, fault, last).ok_or(Parting::Waits)?;
+        let last = self.ask_again(&ask);
+        let flow = self.settled(vcpu, last).ok_or(Parting::Waits)?;
         self.desk.memory.unwait(vcpu.id);
         Ok(flow)
     }
 
-    fn ask_again(&mut self, fault: &StorageFault) -> Resolution {
+    fn ask_again(&mut self, ask: &impl Fn(&M) -> Answer) -> Answer {
         self.desk.counters.asked_again += 1;
-        self.desk.memory.fault(fault)
+        ask(self.desk.memory)
     }
 
-    /// What a resolution comes to, unless it is to wait.
-    fn settled(&mut self, vcpu: &mut Vcpu, fault: &StorageFault, resolution: Resolution) -> Option<Flow> {
-        Some(match resolution {
-            Resolution::Resume => Flow::Resume,
-            Resolution::Wait(_) => {
+    /// What an answer comes to, unless it is to wait.
+    fn settled(&mut self, vcpu: &mut Vcpu, answer: Answer) -> Option<Flow> {
+        Some(match answer {
+            Answer::Resume => Flow::Resume,
+            Answer::Wait => {
                 self.desk.counters.waited += 1;
                 return None;
             }
-            Resolution::Reflect(why) => {
+            Answer::Tell(interrupt) => {
                 self.desk.counters.reflected += 1;
-                deliver(vcpu, Interrupt::from_fault(fault, why));
+                deliver(vcpu, interrupt);
                 Flow::Resume
             }
-            Resolution::OutOfMemory => Flow::Stop(StopReason::OutOfMemory),
-            Resolution::MachineError => Flow::Stop(StopReason::MachineError),
+            Answer::Stop(why) => Flow::Stop(why),
         })
     }
 
@@ -185,4 +202,52 @@ impl<W: World, H: Host, M: GuestMemory + FaultHandler> Runner<'_, W, H, M> {
         deliver(vcpu, Interrupt::MachineCheck { cause: Srr1::from_bits_retain(srr1), dar, dsisr });
         Flow::Resume
     }
+}
+
+/// What a storage interrupt comes to, whichever kind of guest it is.
+#[derive(Clone, Copy)]
+enum Answer {
+    Resume,
+    /// To be asked again.
+    Wait,
+    /// The guest's own interrupt.
+    Tell(Interrupt),
+    Stop(StopReason),
+}
+
+impl Answer {
+    fn of(fault: &StorageFault, resolution: Resolution) -> Self {
+        Self::new(fault.access, fault.ea, resolution)
+    }
+
+    fn of_hash(fault: &hash::Fault, answer: HashAnswer) -> Self {
+        let hash::Fault { access, ea, .. } = *fault;
+        match answer {
+            HashAnswer::Resume => Self::Resume,
+            HashAnswer::Busy => Self::Wait,
+            HashAnswer::Reflect(causes) => Self::Tell(Interrupt::storage(access, ea, causes)),
+            // There is none: as for a radix guest, whose slots do not have it.
+            HashAnswer::Device(_) => Self::Tell(Interrupt::from_fault(access, ea, Reflect::NoSlot)),
+            HashAnswer::Memory(resolution) => Self::new(access, ea, resolution),
+        }
+    }
+
+    fn new(access: Access, ea: EffAddr, resolution: Resolution) -> Self {
+        match resolution {
+            Resolution::Resume => Self::Resume,
+            Resolution::Wait(_) => Self::Wait,
+            Resolution::Reflect(why) => Self::Tell(Interrupt::from_fault(access, ea, why)),
+            Resolution::OutOfMemory => Self::Stop(StopReason::OutOfMemory),
+            Resolution::MachineError => Self::Stop(StopReason::MachineError),
+        }
+    }
+}
+
+/// Whether the guest has met this fault so often that it gets nowhere.
+fn stuck(vcpu: &mut Vcpu, access: Access, ea: EffAddr) -> Option<Flow> {
+    Storm::is_stuck(vcpu, access, ea).then(|| {
+        let nip = vcpu.regs.nip;
+        error!("no progress: nip {=u64:#x}, address {=u64:#x}", nip, ea.raw());
+        Flow::Stop(StopReason::NoProgress { nip })
+    })
 }

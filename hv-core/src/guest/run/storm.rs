@@ -1,7 +1,8 @@
 //! Guests that get nowhere.
 
 use crate::guest::vcpu::Vcpu;
-use crate::mmu::{Access, StorageFault};
+use crate::mmu::Access;
+use ppc64_arch::addr::EffAddr;
 
 /// Finds a guest that meets the same storage interrupt for ever, with not one register changed between two of them. Problem state is left
 /// alone: a program must not be able to end its kernel.
@@ -20,15 +21,15 @@ impl Storm {
 
     /// Whether this fault is the last one again: then somebody has to look closer. Remembers it otherwise.
     #[inline]
-    pub(super) fn repeats(vcpu: &mut Vcpu, fault: &StorageFault) -> bool {
-        let this = Some((vcpu.regs.nip, fault.ea.raw(), fault.access));
+    pub(super) fn repeats(vcpu: &mut Vcpu, access: Access, ea: EffAddr) -> bool {
+        let this = Some((vcpu.regs.nip, ea.raw(), access));
         let same = vcpu.storm.last == this;
         vcpu.storm.last = this;
         same
     }
 
-    pub(super) fn is_stuck(vcpu: &mut Vcpu, fault: &StorageFault) -> bool {
-        let this = Some((vcpu.regs.nip, fault.ea.raw(), fault.access));
+    pub(super) fn is_stuck(vcpu: &mut Vcpu, access: Access, ea: EffAddr) -> bool {
+        let this = Some((vcpu.regs.nip, ea.raw(), access));
         if vcpu.storm.last != this || vcpu.in_problem_state() {
             vcpu.storm = Self { last: this, ..Self::default() };
             return false;

@@ -5,12 +5,14 @@ use crate::guest::host::{Exit, MachineError};
 use crate::guest::testing::{FakeHost, Ram, Script, machine, set_call, vcpu};
 use crate::guest::xics::VTY_SOURCE;
 use crate::guest::xics::Xirr;
+use crate::hash::{self, Outcome};
 use crate::mmu::{Access, Awaited, Reflect, Resolution, StorageFault, Ticket};
 use crate::papr::hcall::{H_CEDE, H_PUT_TERM_CHAR, H_SET_MODE, H_SET_SPRG0};
 use ppc64_arch::addr::{EffAddr, GuestReal};
+use ppc64_arch::hash::VsidWord;
 use ppc64_arch::mce::Severity;
 use ppc64_arch::spr::LPCR;
-use ppc64_arch::trap::{Msr, Srr1};
+use ppc64_arch::trap::{Dsisr, Msr, Srr1};
 
 /// What is left after a run.
 struct Done {
@@ -420,4 +422,39 @@ fn a_guest_without_progress_is_found_on_the_short_way_too() {
     }
     let done = play(&host, &ram, script);
     assert_eq!(done.ended, Ended::Stopped(StopReason::NoProgress { nip: done.vcpu.regs.nip }));
+}
+
+fn hash_fault(access: Access) -> hash::Fault {
+    let asdr = VsidWord::new(0);
+    hash::Fault { ea: EffAddr::new(0x5000), asdr, access, problem_state: false, amr: 0, iamr: 0 }
+}
+
+#[test]
+fn a_hash_guest_is_told_of_an_address_without_an_entry_and_of_one_without_memory() {
+    for short_way in [false, true] {
+        let (host, ram) = (FakeHost::default(), Ram::new(0x1000));
+        let outcomes = [
+            Outcome::Reflect(Dsisr::NO_TRANSLATION | Dsisr::STORE),
+            Outcome::Busy,
+            Outcome::Resume,
+            Outcome::Device(GuestReal::new(1 << 40)),
+            Outcome::Memory(Resolution::OutOfMemory),
+        ];
+        ram.outcomes.borrow_mut().extend(outcomes);
+        let mut script = Script::new(&host)
+            .then(|_, _| Exit::HashStorage(hash_fault(Access::Write)))
+            .then(|vcpu, _| {
+                assert_eq!((vcpu.regs.nip, vcpu.regs.dar, vcpu.regs.dsisr), (0x300, 0x5000, 0x4200_0000));
+                Exit::HashStorage(hash_fault(Access::Read))
+            })
+            .then(|_, _| Exit::HashStorage(hash_fault(Access::Fetch)))
+            .then(|vcpu, _| {
+                assert_eq!((vcpu.regs.nip, vcpu.hv.srr1 & Srr1::CAUSE_MASK), (0x400, 0x4008_0000));
+                Exit::HashStorage(hash_fault(Access::Read))
+            });
+        script.short_way = short_way;
+        let Done { ended, counters, .. } = play(&host, &ram, script);
+        assert_eq!(ended, Ended::Stopped(StopReason::OutOfMemory));
+        assert_eq!((counters.data_storage, counters.instruction_storage, counters.reflected), (3, 1, 2));
+    }
 }

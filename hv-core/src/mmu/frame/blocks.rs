@@ -4,6 +4,7 @@
 //! the kinds apart, not a rule: a small piece may come out of a large block when nothing else is left. The bit of a free page is set. Blocks with
 //! something free stand in one of three doubly linked lists, so that taking and putting look at a bounded number of words.
 
+use super::extent::Extent;
 use super::free::{Free, PAGES, Run, Span};
 use crate::mmu::pins::MAX_CPUS;
 use ppc64_arch::addr::{HostReal, LeafSize};
@@ -222,12 +223,45 @@ impl Blocks {
 
     fn take_whole(&mut self) -> Option<u32> {
         let index = self.head(Cut::Whole)?;
+        self.take_all(index);
+        Some(index)
+    }
+
+    /// Takes a whole block out of its list, and all of its pages.
+    fn take_all(&mut self, index: u32) {
         self.unlink(index);
         let block = &mut self.blocks[index as usize];
         block.free = Free::NONE;
         block.free_pages = 0;
         block.cut = Cut::Small;
-        Some(index)
+    }
+
+    /// Whole blocks side by side, of which the first is aligned.
+    pub(super) fn take_extent(&mut self, bytes: u64, align: u64) -> Option<Extent> {
+        let blocks = Extent::blocks_of(bytes);
+        let first = self.find_extent(blocks, align)?;
+        (first..first + blocks as u32).for_each(|index| self.take_all(index));
+        self.free_pages -= blocks as u64 * u64::from(PAGES);
+        Some(Extent::of(self.address(first, 0)?, blocks))
+    }
+
+    fn find_extent(&self, blocks: usize, align: u64) -> Option<u32> {
+        let is_aligned = |index: u32| self.address(index, 0).is_some_and(|at| at.raw() & align.wrapping_sub(1) == 0);
+        let (mut first, mut found) = (None, 0);
+        for (index, block) in (0..).zip(self.blocks.iter()) {
+            if block.free_pages != PAGES {
+                (first, found) = (None, 0);
+                continue;
+            }
+            if first.is_none() && is_aligned(index) {
+                first = Some(index);
+            }
+            found += usize::from(first.is_some());
+            if blocks != 0 && found == blocks {
+                return first;
+            }
+        }
+        None
     }
 
     fn cut_whole(&mut self, cut: Cut) -> Option<u32> {
@@ -353,6 +387,35 @@ mod tests {
         pool.put(at, LeafSize::Size64K);
         pool.put(HostReal::new(0x1000), LeafSize::Size4K);
         assert_eq!((pool.double_frees(), pool.free_pages()), (2, 512));
+    }
+
+    #[test]
+    fn an_extent_is_whole_blocks_side_by_side_and_aligned() {
+        // Blocks at 2, 4, 6, 8, 10 and 12 MiB.
+        let mut pool = full_pool(6);
+        let extent = pool.take_extent(3 << 20, 8 << 20).expect("an extent");
+        assert_eq!((extent.at().raw(), extent.bytes()), (8 << 20, 4 << 20));
+        assert_eq!((pool.free_pages(), pool.take_extent(8 << 20, 1)), (4 * 512, None));
+        assert_eq!(pool.take_extent(0, 1), None);
+        let rest = pool.take_extent(6 << 20, 2 << 20).expect("what is below");
+        assert_eq!((rest.at().raw(), pool.take_extent(2 << 20, 16 << 20)), (2 << 20, None));
+        rest.each().chain(extent.each()).for_each(|at| pool.put(at, LeafSize::Size2M));
+        assert_eq!((pool.free_pages(), pool.double_frees()), (6 * 512, 0));
+        assert!(pool.take_extent(12 << 20, 2 << 20).is_some());
+    }
+
+    #[test]
+    fn no_extent_contains_a_block_of_which_a_page_is_in_use() {
+        let mut pool = full_pool(3);
+        let whole = [(); 3].map(|()| pool.take(LeafSize::Size2M).expect("a block"));
+        let (middle, page) = (HostReal::new(0x40_0000), HostReal::new(0x40_0000 + 7 * 4096));
+        whole.into_iter().filter(|at| *at != middle).for_each(|at| pool.put(at, LeafSize::Size2M));
+        (0..512).map(|page| HostReal::new(middle.raw() + page * 4096)).filter(|at| *at != page).for_each(|at| {
+            pool.put(at, LeafSize::Size4K);
+        });
+        assert_eq!(pool.take_extent(4 << 20, 1), None);
+        pool.put(page, LeafSize::Size4K);
+        assert!(pool.take_extent(6 << 20, 1).is_some());
     }
 
     proptest! {

@@ -2,13 +2,15 @@
 //!
 //! A [`Frame`] is ownership of a naturally aligned block of host memory; it is not `Copy`, and giving it to a table entry
 //! ([`Frame::into_entry`]) and taking it back ([`Frame::from_entry`]) are the only ways around that.
-//! The [`FramePool`] cuts 2 MiB blocks (`blocks`, `free`) under a lock; each CPU keeps a [`Run`] of small frames of its own
+//! The [`FramePool`] cuts 2 MiB blocks (`blocks`, `free`; several side by side: `extent`) under a lock; each CPU keeps a [`Run`] of small frames of its own
 //! ([`super::cache`]), so that a fault takes no lock in the common case.
 
 mod blocks;
+mod extent;
 mod free;
 
 pub use blocks::Block;
+pub use extent::Extent;
 pub use free::Run;
 
 use super::hardware::Hardware;
@@ -159,6 +161,18 @@ impl FramePool {
     /// however many frames are in it.
     pub fn take_run(&self) -> Run {
         self.blocks.lock().take_run().unwrap_or_default()
+    }
+
+    /// Contiguous memory for at least `bytes` bytes, aligned to `align`, a power of two (never to less than 2 MiB), its contents unknown. `None`: there is no such stretch
+    /// just now. It takes as long as looking at every block does.
+    pub fn take_extent(&self, bytes: u64, align: u64) -> Option<Extent> {
+        self.blocks.lock().take_extent(bytes, align)
+    }
+
+    /// Takes it back.
+    pub fn put_extent(&self, extent: Extent) {
+        let mut blocks = self.blocks.lock();
+        extent.each().for_each(|at| blocks.put(at, LeafSize::Size2M));
     }
 
     /// Takes a frame back.

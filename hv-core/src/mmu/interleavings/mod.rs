@@ -4,7 +4,7 @@
 //! The machine is as small as it can be: tables of two entries, two levels, a huge leaf is two pages, and host memory is a handful of frames that are
 //! watched, so that a frame that is freed too early shows itself as a data race. Each CPU keeps what it has translated until a flush takes it away, so that a flush that is
 //! missing shows itself as well. Run with
-//! `RUSTFLAGS="--cfg loom" cargo test -p hv-core --no-default-features --features guest --release interleavings`; with `-- --nocapture` each test prints how many orders it
+//! `RUSTFLAGS="--cfg loom" cargo test -p hv-core --no-default-features --features guest,hash --release interleavings`; with `-- --nocapture` each test prints how many orders it
 //! went through.
 //!
 //! ```text

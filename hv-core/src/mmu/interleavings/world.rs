@@ -60,7 +60,7 @@ impl<const B: bool> World<B> {
         unsafe { pool.give(HostReal::new(BASE + IMAGE_FRAMES * PAGE), HostReal::new(BASE + FRAMES * PAGE)) };
         let memory = Box::into_raw(Box::new(Memory { hardware: Machine::new(setup.sets_reference), pool }));
         let budget = setup.budget.then_some(FRAMES * PAGE);
-        let config = Config { granule: Granule::Fixed(setup.granule), top: &TOP, budget };
+        let config = Config { granule: Granule::Fixed(setup.granule), top: &TOP, budget, hashed: None };
         // SAFETY: 1. The memory lives until `drop`, which ends the space first.
         let space = Space::build(unsafe { &*memory }, 1, &config).expect("a root");
         for (base, pages) in [(ZERO_PAGE, setup.zeros), (IMAGE_PAGE, setup.image)] {

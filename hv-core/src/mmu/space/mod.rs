@@ -18,6 +18,7 @@ mod slots;
 use super::discipline::Discipline;
 use super::frame::Memory;
 use super::hardware::{Flush, Hardware};
+use super::hashed::{self, Hashed};
 use super::ledger::{Ledger, Tables};
 use super::pins::Pins;
 use super::reclaim::Hand;
@@ -28,7 +29,7 @@ use super::store::Compressed;
 use super::waiters::{Held, Waiters, Wake};
 use super::walk::{Seen, walk, walk_here};
 use crate::delays::delay;
-use crate::sync::{Lock, LockGuard};
+use crate::sync::{Lock, LockGuard, relax};
 use ppc64_arch::addr::{GuestReal, HostReal, LeafSize};
 use ppc64_arch::radix::{Level, geometry, pate};
 
@@ -73,6 +74,8 @@ pub struct Space<'m, H, D = Pins> {
     store: Option<Compressed>,
     /// Held by whoever mutates or reclaims.
     mutation: Lock<Mutation>,
+    /// What hardware walks instead of the tree, if this is a hash guest's.
+    hashed: Option<&'m dyn Hashed>,
     waiters: Waiters<'m>,
 }
 
@@ -100,18 +103,20 @@ type Turn<'a, 'm> = Held<'a, 'm, LockGuard<'a, Mutation>>;
 /// assert_eq!(space.ledger().budget(), 1024);
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Config {
+pub struct Config<'m> {
     /// How large its leaves are made. With a budget pages of 4 KiB take the place of those of 64 KiB, which could not be taken out.
     pub granule: Granule,
     /// The shape of its tree. A root takes a frame of 64 KiB, or 4 KiB if it fits one.
     pub top: &'static Level,
     /// The host memory in bytes that it may take: private frames, tables and compressed pages together. What the guest does not use is compressed to make room.
     pub budget: Option<u64>,
+    /// The table of a hash guest, which hardware walks instead of the tree. It chooses the granule as well: see [`hashed`].
+    pub hashed: Option<&'m dyn Hashed>,
 }
 
-impl Default for Config {
+impl Default for Config<'_> {
     fn default() -> Self {
-        Self { granule: Granule::Auto, top: &geometry::ROOT, budget: None }
+        Self { granule: Granule::Auto, top: &geometry::ROOT, budget: None, hashed: None }
     }
 }
 
@@ -156,7 +161,7 @@ impl<'m, H: Hardware> Space<'m, H> {
         granule: Granule,
         top: &'static Level,
     ) -> Result<Self, SpaceError> {
-        Self::build(memory, lpid, &Config { granule, top, budget: None })
+        Self::build(memory, lpid, &Config { granule, top, ..Config::default() })
     }
 
     /// An empty space that takes no more than `budget` bytes of host memory.
@@ -170,7 +175,7 @@ impl<'m, H: Hardware> Space<'m, H> {
         top: &'static Level,
         budget: u64,
     ) -> Result<Self, SpaceError> {
-        Self::build(memory, lpid, &Config { granule, top, budget: Some(budget) })
+        Self::build(memory, lpid, &Config { granule, top, budget: Some(budget), ..Config::default() })
     }
 }
 
@@ -179,11 +184,12 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
     ///
     /// # Errors
     /// See [`SpaceError`].
-    pub fn build(memory: &'m Memory<H>, lpid: u32, config: &Config) -> Result<Self, SpaceError> {
-        let Config { top, budget, .. } = *config;
+    pub fn build(memory: &'m Memory<H>, lpid: u32, config: &Config<'m>) -> Result<Self, SpaceError> {
+        let Config { top, budget, hashed, .. } = *config;
         // What a huge leaf is split into has to fit the store.
         let granule = match config.granule {
             Granule::Fixed(LeafSize::Size64K) if budget.is_some() => Granule::Fixed(LeafSize::Size4K),
+            granule if hashed.is_some() => hashed::granule(granule, budget.is_some()),
             granule => granule,
         };
         let pages = budget.map_or(u64::MAX, |bytes| bytes / LeafSize::Size4K.bytes());
@@ -200,8 +206,22 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
         let store = budget.map(|_| Compressed::new());
         let (slots, pins, mutation) = (Slots::new(), D::default(), Lock::new(Mutation::default()));
         let (residency, waiters) = (Residency::new(), Waiters::default());
-        let space =
-            Self { memory, lpid, top, root, granule, slots, pins, residency, ledger, tables, store, mutation, waiters };
+        let space = Self {
+            memory,
+            lpid,
+            top,
+            root,
+            granule,
+            slots,
+            pins,
+            residency,
+            ledger,
+            tables,
+            store,
+            mutation,
+            hashed,
+            waiters,
+        };
         space.set_process_table(0);
         Ok(space)
     }
@@ -218,6 +238,17 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
         self.granule
     }
 
+    /// Whether hardware sets R in the tree's leaves.
+    pub(super) fn sets_reference(&self) -> bool {
+        self.hashed.is_none() && self.memory.hardware.sets_reference()
+    }
+
+    /// Whether this is the table that hardware walks instead of the tree.
+    #[must_use]
+    pub fn is_hashed_by(&self, table: &dyn Hashed) -> bool {
+        self.hashed.is_some_and(|hashed| core::ptr::addr_eq(hashed, table))
+    }
+
     /// The host memory that it is made of.
     #[must_use]
     pub const fn memory(&self) -> &'m Memory<H> {
@@ -226,6 +257,11 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
 
     /// Tells the hardware where the guest's process table is: doubleword 1 of the partition table entry, checked by the caller.
     pub fn set_process_table(&self, process: u64) {
+        if let Some(hashed) = self.hashed {
+            // A hash guest's processes are its own business.
+            let scoped = hashed.scoped(self.granule.last_level() == LeafSize::Size64K);
+            return self.memory.hardware.set_partition(self.lpid, scoped, 0);
+        }
         self.memory.hardware.set_partition(self.lpid, pate::partition_scoped(self.root, self.top), process);
     }
 
@@ -237,8 +273,8 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
         cpu.frames.put(&self.memory.pool, unsafe { super::Frame::from_entry(self.root, root_size(self.top)) });
     }
 
-    /// Flushes on every CPU.
-    pub(super) fn flush(&self, cpu: &mut Cpu, what: &[Flush]) {
+    /// Flushes on every CPU what hardware has of the tree.
+    fn flush(&self, cpu: &mut Cpu, what: &[Flush]) {
         delay!(BeforeFlush);
         cpu.stats.flushes += what.len() as u64;
         what.iter().for_each(|flush| self.memory.hardware.flush(*flush));
@@ -248,6 +284,65 @@ impl<'m, H: Hardware, D: Discipline> Space<'m, H, D> {
                 |other| self.memory.hardware.kick(other),
                 |other| self.memory.hardware.stuck(other),
             );
+        }
+    }
+
+    /// Flushes whatever hardware has of guest real `from..to`, and of the tables that lead there, on every CPU.
+    pub(super) fn flush_area(&self, cpu: &mut Cpu, from: u64, to: u64) {
+        match self.hashed {
+            Some(hashed) => self.evict(cpu, hashed, from, to),
+            None => self.flush(cpu, &[Flush::Partition { lpid: self.lpid }]),
+        }
+    }
+
+    /// Flushes leaves of one size each.
+    pub(super) fn flush_ranges(&self, cpu: &mut Cpu, ranges: &[Flush]) {
+        let Some(hashed) = self.hashed else { return self.flush(cpu, ranges) };
+        for range in ranges {
+            if let Flush::Range { from, to, .. } = range {
+                self.evict(cpu, hashed, from.raw(), to.raw());
+            }
+        }
+    }
+
+    fn evict(&self, cpu: &mut Cpu, hashed: &dyn Hashed, from: u64, to: u64) {
+        delay!(BeforeFlush);
+        cpu.stats.flushes += 1;
+        // SAFETY: 1. What owes a flush is a mutation, which has the lock, or a fault, pinned, that saw its slot open.
+        unsafe { hashed.evict(from, to) }
+    }
+
+    /// Does `work` while no fault, no mutation and nobody at the hashed table is under way, and none begins.
+    #[cfg(feature = "hash")]
+    pub(crate) fn alone<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _turn = self.begin();
+        self.stop();
+        let done = work();
+        self.go_on();
+        done
+    }
+
+    /// Closes everything, and waits for those that are still in. The lock is held.
+    fn stop(&self) {
+        self.slots.close();
+        if let Some(hashed) = self.hashed {
+            hashed.close();
+        }
+        self.pins.grace();
+    }
+
+    fn go_on(&self) {
+        if let Some(hashed) = self.hashed {
+            hashed.open();
+        }
+        self.slots.open();
+    }
+
+    /// One turn of an access of the hypervisor's own that waits for a mutation to end. That of a hash guest's whole table is long.
+    pub(super) fn await_mutation(&self) {
+        match self.hashed {
+            Some(_) => drop(self.lock()),
+            None => relax(),
         }
     }
 

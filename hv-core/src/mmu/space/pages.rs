@@ -54,10 +54,13 @@ impl<H: Hardware, D: Discipline> Space<'_, H, D> {
     /// Takes out every page and every table: the guest sees its slots as they were in the beginning. Frames go back to the pool.
     pub fn empty(&self, cpu: &mut Cpu) {
         let turn = self.begin();
-        self.slots.close();
-        self.pins.grace();
+        self.stop();
         unlink(self, 0, self.end()).flush(self, cpu).free(self, cpu, turn.generation);
-        self.slots.open();
+        if let Some(hashed) = self.hashed {
+            // SAFETY: 1. `stop` closed it and waited; the lock is ours. 2. The caller's guest has ended, or is yet to begin.
+            unsafe { hashed.empty() }
+        }
+        self.go_on();
     }
 
     /// Ends the space: pages, tables and the slots go; the root stays until [`destroy`](Self::destroy).

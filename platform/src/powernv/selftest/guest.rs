@@ -285,7 +285,7 @@ pub fn go(world: &mut Bare, seat: &Seat<'_, '_, Hardware>, vcpu: &mut Vcpu, tick
 
 fn reflect(vcpu: &mut Vcpu, story: &mut Story, fault: &StorageFault, why: Reflect) {
     story.reflected += 1;
-    deliver(vcpu, Interrupt::from_fault(fault, why));
+    deliver(vcpu, Interrupt::from_fault(fault.access, fault.ea, why));
 }
 
 impl fmt::Display for Stuck {

@@ -44,7 +44,7 @@ impl Suite {
     const fn package(self) -> &'static [&'static str] {
         match self {
             Self::Loom | Self::Shuttle => {
-                &["--release", "-p", "hv-core", "--lib", "--no-default-features", "--features", "guest"]
+                &["--release", "-p", "hv-core", "--lib", "--no-default-features", "--features", "guest,hash"]
             }
             Self::Machine => &["-p", "machine"],
             Self::Model => &["-p", "model"],

@@ -78,7 +78,7 @@ impl<const BROADCAST: bool> Guests<BROADCAST> {
         let given = owned.given();
         let memory = owned.leak();
         let budget = budget.map(|pages| pages * PAGE);
-        let space = Space::build(memory, LPID, &Config { granule, top: &geometry::ROOT, budget }).unwrap();
+        let space = Space::build(memory, LPID, &Config { granule, budget, ..Config::default() }).unwrap();
         let image = Source::Image { at: HostReal::new(ARENA_BASE.raw()), bytes: IMAGE };
         for (base, bytes, source) in [(0, ZEROS, Source::Zero), (IMAGE_AT, IMAGE, image)] {
             let spec = SlotSpec { base: GuestReal::new(base), bytes, source, read_only: false };

@@ -1,0 +1,139 @@
+//! Calls about a hash guest's table (LoPAR 14.5.4.1; the two about its size are in no public edition, and are as Linux and QEMU have them).
+//!
+//! What they do is in [`crate::hash`]; here are registers and return codes. A call that met another CPU at its entry is made again by the guest, which does not notice: its instruction is executed once more.
+
+use super::{Answer, Call};
+use crate::guest::machine::Flow;
+use crate::hash::{Bulk, Calls, Recorded, Refusal, Unresized};
+use crate::papr::Rc;
+use crate::sync::relax;
+use ppc64_arch::hash::PaprEntry;
+
+/// The table, if the guest has one.
+fn table<'a>(call: &Call<'a>) -> Result<&'a dyn Calls, Rc> {
+    call.memory.hash().ok_or(Rc::FUNCTION)
+}
+
+/// What a refusal is to the guest; `None`: nothing, it makes the call again.
+const fn code(refusal: Refusal) -> Option<Rc> {
+    Some(match refusal {
+        Refusal::Parameter => Rc::PARAMETER,
+        Refusal::GroupFull => Rc::PTEG_FULL,
+        Refusal::NotFound => Rc::NOT_FOUND,
+        Refusal::UnsupportedFlag(flag) => Rc::unsupported_flag(flag),
+        Refusal::Busy => return None,
+    })
+}
+
+/// Ends a call: with results from r4 on, with an error, or by making it again.
+fn end(call: &mut Call<'_>, done: Result<&[u64], Refusal>) -> Answer {
+    match done {
+        Ok(results) => {
+            results.iter().enumerate().for_each(|(n, value)| call.vcpu.set_result(n, *value));
+            Ok(Flow::Resume)
+        }
+        Err(refusal) => code(refusal).map_or(Ok(Flow::Again), Err),
+    }
+}
+
+/// H_ENTER. r4: flags, r5: entry, r6 and r7: what it is to be. Result r4: the entry.
+pub fn enter(call: &mut Call<'_>) -> Answer {
+    let [flags, index, word0, word1] = args(call);
+    let entered = table(call)?.enter(flags, index, PaprEntry { word0, word1 });
+    end(call, entered.as_ref().map(core::slice::from_ref).map_err(|refusal| *refusal))
+}
+
+/// H_REMOVE. r4: flags, r5: entry, r6: what it has to be. Results r4, r5: what it was.
+pub fn remove(call: &mut Call<'_>) -> Answer {
+    let [flags, index, value] = args(call);
+    let removed = table(call)?.remove(flags, index, value).map(|was| [was.word0, was.word1]);
+    end(call, removed.as_ref().map(|was| was.as_slice()).map_err(|refusal| *refusal))
+}
+
+/// H_BULK_REMOVE. r4 to r11: up to four requests, which become their answers.
+pub fn bulk_remove(call: &mut Call<'_>) -> Answer {
+    let table = table(call)?;
+    let mut bulk = Bulk::new(args(call));
+    let done = loop {
+        match table.bulk_remove(&mut bulk) {
+            // Whoever has the entry is in the hypervisor, and waits for none of ours. The instruction cannot be executed once more: a part of the list is done.
+            Err(Refusal::Busy) => relax(),
+            done => break done,
+        }
+    };
+    bulk.words.into_iter().enumerate().for_each(|(n, word)| call.vcpu.set_result(n, word));
+    end(call, done.map(|()| [].as_slice()))
+}
+
+/// H_READ. r4: flags, r5: entry. Results r4 and r5, or r4 to r11: what it is, or four are.
+pub fn read(call: &mut Call<'_>) -> Answer {
+    let [flags, index] = args(call);
+    match table(call)?.read(flags, index) {
+        Ok(four) => {
+            let words = four.entries().iter().flat_map(|entry| [entry.word0, entry.word1]);
+            words.enumerate().for_each(|(n, word)| call.vcpu.set_result(n, word));
+            Ok(Flow::Resume)
+        }
+        Err(refusal) => end(call, Err(refusal)),
+    }
+}
+
+/// H_PROTECT. r4: flags, r5: entry, r6: what it has to be.
+pub fn protect(call: &mut Call<'_>) -> Answer {
+    let [flags, index, value] = args(call);
+    let protected = table(call)?.protect(flags, index, value);
+    end(call, protected.map(|()| [].as_slice()))
+}
+
+/// H_CLEAR_REF. r4: flags, r5: entry. Result r4: its second doubleword, as it was.
+pub fn clear_referenced(call: &mut Call<'_>) -> Answer {
+    clear(call, Recorded::Referenced)
+}
+
+/// H_CLEAR_MOD. As H_CLEAR_REF.
+pub fn clear_changed(call: &mut Call<'_>) -> Answer {
+    clear(call, Recorded::Changed)
+}
+
+fn clear(call: &mut Call<'_>, what: Recorded) -> Answer {
+    let [_flags, index] = args(call);
+    let was = table(call)?.clear(what, index);
+    end(call, was.as_ref().map(core::slice::from_ref).map_err(|refusal| *refusal))
+}
+
+/// H_RESIZE_HPT_PREPARE. r4: flags, of which there are none, r5: log2 of the size in bytes.
+pub fn prepare_resize(call: &mut Call<'_>) -> Answer {
+    let [flags, shift] = args(call);
+    let table = table(call)?;
+    resized(flags, || table.prepare_resize(shift))
+}
+
+/// H_RESIZE_HPT_COMMIT. As H_RESIZE_HPT_PREPARE.
+pub fn commit_resize(call: &mut Call<'_>) -> Answer {
+    let [flags, shift] = args(call);
+    let table = table(call)?;
+    resized(flags, || table.commit_resize(shift))
+}
+
+fn resized(flags: u64, work: impl FnOnce() -> Result<(), Unresized>) -> Answer {
+    if flags != 0 {
+        return Err(Rc::PARAMETER);
+    }
+    match work() {
+        Ok(()) => Ok(Flow::Resume),
+        Err(why) => Err(match why {
+            Unresized::LongBusy => Rc::LONG_BUSY_1_MSEC,
+            Unresized::Busy => Rc::BUSY,
+            Unresized::Parameter => Rc::PARAMETER,
+            Unresized::Resource => Rc::RESOURCE,
+            Unresized::NoMemory => Rc::NO_MEM,
+            Unresized::Closed => Rc::CLOSED,
+            Unresized::GroupFull => Rc::PTEG_FULL,
+        }),
+    }
+}
+
+/// The first arguments.
+fn args<const N: usize>(call: &Call<'_>) -> [u64; N] {
+    core::array::from_fn(|n| call.arg(n).any())
+}

@@ -1,0 +1,147 @@
+//! H_ENTER: the guest gets an entry.
+
+use super::{Refusal, flags};
+use crate::hash::lock::{LOCK, Locked, Quiet};
+use crate::hash::machine::{Backing, Kind, Page, Translations};
+use crate::hash::table::Hpt;
+use crate::sync::relax;
+use ppc64_arch::addr::GuestReal;
+use ppc64_arch::bits::{bit, mask};
+use ppc64_arch::hash::table::GROUP;
+use ppc64_arch::hash::{Entry, PageSize, Pages, PaprEntry, VirtualAddress, VsidWord, Word0, Word1};
+
+/// How often a group whose places are all taken, but some of them in motion, is looked at again.
+const TURNS: usize = if cfg!(loom) { 2 } else { 1000 };
+
+/// Whether there may be two entries for a page of virtual memory. A guest that makes such has to live with it; the hypervisor makes none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::hash) enum Twins {
+    Allowed,
+    None,
+}
+
+/// An entry that was checked.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::hash) struct Wish {
+    pub entry: Entry,
+    pub pages: Pages,
+    pub kind: Kind,
+}
+
+impl Wish {
+    /// Checks what a guest asks for.
+    pub(in crate::hash) fn of<B: Backing>(backing: &B, claim: PaprEntry) -> Result<Self, Refusal> {
+        let (entry, _, pages) = claim.check().ok_or(Refusal::Parameter)?;
+        if pages.actual() > backing.largest() {
+            return Err(Refusal::Parameter);
+        }
+        let kind = backing.kind(GuestReal::new(entry.word1.real(pages)), pages.actual());
+        let attributes = entry.word1 & Word1::WIMG;
+        let fits = match kind {
+            Kind::Memory => attributes == Word1::COHERENT,
+            Kind::Device => attributes.contains(Word1::INHIBITED) && !attributes.contains(Word1::WRITE_THROUGH),
+            Kind::Nothing => false,
+        };
+        if fits { Ok(Self { entry, pages, kind }) } else { Err(Refusal::Parameter) }
+    }
+}
+
+impl<'m, T: Translations> Hpt<'m, T> {
+    /// Makes an entry in place `index`, or in any place of its group, and tells where. Where the page is there already, hardware uses it from now on.
+    ///
+    /// # Errors
+    /// [`Refusal::Parameter`], [`Refusal::UnsupportedFlag`], [`Refusal::GroupFull`], [`Refusal::Busy`].
+    pub fn enter<B: Backing>(&self, backing: &B, flags: u64, index: u64, claim: PaprEntry) -> Result<u64, Refusal> {
+        if let Some(flag) = flags::NOT_DONE.into_iter().find(|flag| flags & bit(*flag) != 0) {
+            return Err(Refusal::UnsupportedFlag(flag));
+        }
+        self.named(index)?;
+        let wish = Wish::of(backing, claim)?;
+        if wish.kind == Kind::Memory && self.reverse.list(wish.entry.word1, wish.pages).is_none() {
+            return Err(Refusal::Parameter);
+        }
+        let free = if flags & flags::EXACT != 0 { self.exactly(index) } else { self.any(index - index % GROUP as u64) };
+        let free = free?;
+        let index = free.index();
+        self.fill(backing, free, wish, Twins::Allowed);
+        Ok(index)
+    }
+
+    /// This place, if it is free.
+    fn exactly(&self, index: u64) -> Result<Locked<'m>, Refusal> {
+        let locked = self.named(index)?.lock().ok_or(Refusal::Busy)?;
+        if locked.is_free() { Ok(locked) } else { Err(Refusal::GroupFull) }
+    }
+
+    /// A free place of the group that begins with number `first`. A place that is locked may be about to be free.
+    pub(in crate::hash) fn any(&self, first: u64) -> Result<Locked<'m>, Refusal> {
+        for _ in 0..TURNS {
+            let mut moving = false;
+            for place in self.group(first) {
+                let word0 = place.word0();
+                match place.try_lock().filter(|_| word0.is_empty()) {
+                    Some(locked) if locked.is_free() => return Ok(locked),
+                    _ => moving |= word0.contains(LOCK) || word0.is_empty(),
+                }
+            }
+            if !moving {
+                return Err(Refusal::GroupFull);
+            }
+            relax();
+        }
+        Err(Refusal::Busy)
+    }
+
+    /// Fills a free place: the name and the view, the reverse map, and only then a look at the page.
+    pub(in crate::hash) fn fill<B: Backing>(&self, backing: &B, free: Locked<'m>, wish: Wish, twins: Twins) {
+        let Wish { entry, pages, .. } = wish;
+        let mut quiet = free.quiet(self);
+        quiet.claim(entry.word0, entry.word1);
+        // Devices have no list, and are never shown.
+        let Some(list) = self.reverse.list(entry.word1, pages).filter(|_| wish.kind == Kind::Memory) else { return };
+        let mut list = list.lock();
+        if twins == Twins::None && list.entries().any(|other| self.are_twins(other, quiet.index(), entry)) {
+            drop(list);
+            return quiet.free();
+        }
+        list.link(quiet.index());
+        drop(list);
+        let _pin = backing.pin();
+        self.show_if_there(backing, quiet, pages);
+    }
+
+    /// Whether an entry of a list whose lock the caller has is about the virtual page of `entry` in place `index`, in whichever group each stands.
+    fn are_twins(&self, other: u64, index: u64, entry: Entry) -> bool {
+        let name = |index, entry| self.operands(index, entry);
+        let other = self.place(other).and_then(|place| name(other, place.linked()));
+        other == name(index, entry)
+    }
+
+    /// Shows an entry whose page is there; else it stays absent.
+    fn show_if_there<B: Backing>(&self, backing: &B, quiet: Quiet<'m>, pages: Pages) {
+        let view = quiet.view();
+        if let Some(page) = backing.look(GuestReal::new(view.real(pages)), pages.actual()) {
+            quiet.show(page.word1(view, pages));
+        }
+    }
+}
+
+impl Page {
+    /// Doubleword 1 for an entry of this view that maps the page.
+    #[inline]
+    pub(in crate::hash) const fn word1(self, view: Word1, pages: Pages) -> Word1 {
+        let word1 = view.with_real(pages, self.frame.raw());
+        if self.stores { word1 } else { word1.without_stores() }
+    }
+}
+
+/// The entry of the virtual real mode area for the page at `at`: the kernel's alone, with everything allowed, as KVM-HV and firmware make theirs.
+pub(in crate::hash) fn real_mode(at: VirtualAddress, pages: Pages, secondary: bool) -> PaprEntry {
+    let area = VsidWord::real_mode(PageSize::Size4K).raw();
+    let flags = [(secondary, Word0::SECONDARY), (pages.large(), Word0::LARGE), (true, Word0::SW2)];
+    let set = flags.into_iter().filter(|(is, _)| *is).fold(Word0::VALID, |all, (_, flag)| all | flag);
+    let name = Word0::naming(at).bits() | set.bits() | area & mask(0, 1);
+    let offset = at.low() & mask(24, 63);
+    let word1 = (Word1::COHERENT | Word1::RECORDED).with_real(pages, offset);
+    PaprEntry { word0: name, word1: word1.bits() }
+}
