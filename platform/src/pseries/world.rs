@@ -18,9 +18,9 @@ use ppc64_arch::spr::{LPCR, live};
 use ppc64_arch::trap::{Msr, Srr1};
 use tock_registers::interfaces::Writeable;
 
-/// A stay is not meant to be shorter, in timebase ticks (200 microseconds at 512 MHz): one whose time is over before the L0 has begun it is never ended by that in QEMU, and goes on until something else
-/// ends it.
-const SHORTEST_STAY: u64 = 102_400;
+/// A stay is not meant to be shorter, in timebase ticks (2 ms at 512 MHz): the hypervisor decrementer of QEMU's L0 interrupts when it *turns* negative, so that after a stay that it has ended it does not
+/// end one that the L0 begins too late. Such a stay goes on until something else ends it.
+const SHORTEST_STAY: u64 = 1_024_000;
 
 /// A guest's world under nested API v1.
 pub struct Nested {
