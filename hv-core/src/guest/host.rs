@@ -87,7 +87,8 @@ pub trait World {
         _ = (vcpu, close);
     }
 
-    /// Runs `vcpu` until it leaves. `deadline` is the absolute host timebase at which it must leave at the latest. Exits that `short` can handle need not end
+    /// Runs `vcpu` until it leaves. `deadline` is the absolute host timebase at which it must leave, or a few milliseconds later where what is below
+    /// cannot end short stays. Exits that `short` can handle need not end
     /// the stay.
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit;
 

@@ -10,9 +10,10 @@
 //!   after it          NIP and MSR from SRR0 and SRR1, as if it had not been; AIL as it was; no doorbell
 //! ```
 //!
-//! If its decrementer has expired as well, that goes first (0x900), means the same, and stays pending. The guest has no doorbells of its own (HFSCR). Page 0 is where interrupts go in real mode. A guest whose vectors are high seldom uses it otherwise; if it does, that is a storage interrupt like
-//! others, which makes the page fetchable until the next time that an interrupt waits. While the guest is there, where its vectors are low, and where page 0 is part of a leaf of 64 KiB, the interrupt waits for the
-//! next look.
+//! If its decrementer has expired as well, that goes first (0x900), means the same, and stays pending. The guest has no doorbells of its own (HFSCR).
+//!
+//! Page 0 is where interrupts go in real mode. A guest whose vectors are high seldom uses it otherwise; if it does, that is a storage interrupt like others, which makes the page fetchable until the
+//! next time that an interrupt waits. While the guest is there, where its vectors are low, and where page 0 is part of a leaf of 64 KiB, the interrupt waits for the next look.
 //!
 //! [`Errata::external_not_mediated`]: ppc64_arch::errata::Errata::external_not_mediated
 

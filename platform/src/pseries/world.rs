@@ -70,12 +70,6 @@ impl Nested {
         }
         self.decrementer.ensure(vcpu.dec_expiry);
     }
-
-    /// What an exit with `vector` means, `armed` being what [`mediated::arm`] said before.
-    fn after(&mut self, vcpu: &mut Vcpu, vector: u64, armed: bool) -> Exit {
-        vcpu.regs.trap = vector;
-        if armed && mediated::disarm(vcpu, vector) { Exit::LetIn } else { decode(vcpu, vector) }
-    }
 }
 
 impl GuestWorld for Nested {
@@ -102,8 +96,13 @@ impl World for Nested {
         let left = nested::enter(&mut vcpu.hv, &mut vcpu.regs);
         vcpu.dec_expiry = self.decrementer.expiry();
         record::left(self.number, vcpu.regs.nip, cpu::timebase());
+        // Also where the L0 has refused: the doorbell is taken back.
+        let let_in = armed && mediated::disarm(vcpu, left.unwrap_or(0));
         match left {
-            Ok(vector) => self.after(vcpu, vector, armed),
+            Ok(vector) => {
+                vcpu.regs.trap = vector;
+                if let_in { Exit::LetIn } else { decode(vcpu, vector) }
+            }
             Err(code) => Exit::Failed(code),
         }
     }
