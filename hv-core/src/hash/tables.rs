@@ -1,4 +1,16 @@
-//! A hash guest's table, and how another one takes its place ([`super`] draws it).
+//! A hash guest's table, and how another one takes its place.
+//!
+//! ```text
+//!   state: which of two cells is present, closed?
+//!
+//!   calls, faults     pin ─ state ─┬─ open ───► work with the present cell ─ unpin
+//!                                  └─ closed ─► busy: asked again
+//!   a commit          mutation lock ─ close ─ grace ─ hide all, move what stays, exchange, tell hardware ─ open
+//! ```
+//!
+//! Who pins before the state is closed is waited for by the grace period; who comes later is turned away. So whoever commits (or empties) has both cells alone, and nobody holds a reference into the table
+//! that goes. Evictions are made by who has the mutation lock, or is pinned by a fault of the space, so that they and a commit exclude each other. Between a fault's look and its commit nothing is pinned:
+//! it compares all that it relies on, in whichever table is present then.
 
 use super::calls::{Bulk, Four, Recorded, Refusal};
 use super::fault::{Fault, Look, Outcome, patiently};

@@ -24,6 +24,18 @@ macro_rules! by_kind {
     };
 }
 
+/// The same of a hash partition, whose operands say nothing of the kind.
+macro_rules! of_hash {
+    ($operands:ident, $word:ident) => {
+        asm!(
+            ".long {word}",
+            word = const hash::Operands::$word,
+            in("r4") $operands.rb, in("r5") $operands.rs,
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
 /// Begins to drop what `operands` name, on every CPU; [`tlb_complete`] waits for it.
 ///
 /// # Safety
@@ -60,13 +72,8 @@ pub unsafe fn tlbiel_of_processes(operands: Operands) {
 /// As for [`tlbie`].
 #[inline]
 pub unsafe fn tlbie_hash(operands: hash::Operands) {
-    // SAFETY: 1. passed on to the caller; 2. not `nomem`: table entries are stored before it.
-    unsafe {
-        asm!(
-            ".long {word}", word = const hash::Operands::WORD, in("r4") operands.rb, in("r5") operands.rs,
-            options(nostack, preserves_flags)
-        );
-    }
+    // SAFETY: 1. passed on to the caller.
+    unsafe { of_hash!(operands, WORD) }
 }
 
 /// Begins to drop what `operands`, which name a hash partition, say, on every CPU, and with it what is cached of the partition's own entry (RIC=2); [`tlb_complete`] waits for it.
@@ -75,13 +82,8 @@ pub unsafe fn tlbie_hash(operands: hash::Operands) {
 /// As for [`tlbie`].
 #[inline]
 pub unsafe fn tlbie_hash_all(operands: hash::Operands) {
-    // SAFETY: 1. passed on to the caller; 2. as above.
-    unsafe {
-        asm!(
-            ".long {word}", word = const hash::Operands::ALL_WORD, in("r4") operands.rb, in("r5") operands.rs,
-            options(nostack, preserves_flags)
-        );
-    }
+    // SAFETY: 1. passed on to the caller.
+    unsafe { of_hash!(operands, ALL_WORD) }
 }
 
 /// Begins to drop what `operands` name on this CPU, of the hash partition in LPIDR; [`local_complete`] waits for it.
@@ -90,13 +92,8 @@ pub unsafe fn tlbie_hash_all(operands: hash::Operands) {
 /// As for [`tlbie`].
 #[inline]
 pub unsafe fn tlbiel_hash(operands: hash::Operands) {
-    // SAFETY: 1. passed on to the caller; 2. as above.
-    unsafe {
-        asm!(
-            ".long {word}", word = const hash::Operands::LOCAL_WORD, in("r4") operands.rb, in("r5") operands.rs,
-            options(nostack, preserves_flags)
-        );
-    }
+    // SAFETY: 1. passed on to the caller.
+    unsafe { of_hash!(operands, LOCAL_WORD) }
 }
 
 /// Returns when what was begun by `tlbiel`s before is done. The effective-to-real cache is emptied too, which on POWER9 a `tlbiel` of a whole partition leaves alone
