@@ -71,15 +71,20 @@ fn resizes(orders: &str, again: &str) -> String {
     )
 }
 
+/// The load, and something else beside it until it is over. What the load says comes after that: both write to one console.
+fn loaded(load: &str, beside: &str) -> String {
+    let load = format!("linux-probe {load} > /tmp/said || touch /tmp/bad; touch /tmp/over");
+    format!("({load}) & {beside}; wait; cat /tmp/said; test ! -e /tmp/bad")
+}
+
 /// A pattern over three quarters of its memory, then the stress, beside which the table's size changes.
 fn boot(setting: &Setting, Cell { kernel, machine, cpus: [cpus, host] }: Cell) -> Result<String> {
     let dir = tempfile::tempdir()?;
     let stats = dir.path().join("stats.json");
-    let load = format!("linux-probe stress 8 {cpus} || touch /tmp/bad; touch /tmp/over");
-    let batch = format!(
-        "grep -q 'MMU.*Hash' /proc/cpuinfo || exit 1; linux-probe pattern 768M || exit 1; linux-probe fp 5 || exit 1; ({load}) & {}; wait; test ! -e /tmp/bad",
-        resizes(ORDERS, "[ ! -e /tmp/over ]")
-    );
+    let first =
+        "grep -q 'MMU.*Hash' /proc/cpuinfo || exit 1; linux-probe pattern 768M || exit 1; linux-probe fp 5 || exit 1";
+    let beside = resizes(ORDERS, "[ ! -e /tmp/over ]");
+    let batch = format!("{first}; {}", loaded(&format!("stress 8 {cpus}"), &beside));
     let options = ["--mmu", "hash", "--kernel", kernel, "--cpus", cpus, "--host-cpus", host, "--batch", &batch];
     let files = ["--add", text(&setting.probe)?, "--stats", text(&stats)?];
     let ended = run(setting, &[&options[..], &machine.options, &files].concat())?.with_code(0)?;
@@ -95,10 +100,8 @@ fn stress(setting: &Setting, Cell { kernel, machine, cpus: [cpus, host] }: Cell)
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("stats.json");
     let budget = format!("{}M", BUDGET >> 20);
-    let load = "linux-probe stress 15 2 40M || touch /tmp/bad; touch /tmp/over";
     let kernel = ["--mmu", "hash", "--kernel", kernel];
-    let batch =
-        format!("({load}) & {}; wait; test ! -e /tmp/bad", resizes(STRESS_ORDERS, "sleep 1; [ ! -e /tmp/over ]"));
+    let batch = loaded("stress 15 2 40M", &resizes(STRESS_ORDERS, "sleep 1; [ ! -e /tmp/over ]"));
     let guest = ["--cpus", cpus, "--host-cpus", host, "--memory", "384M", "--budget", &budget];
     let load = ["--append", "samewise.disturb=on", "--add", text(&setting.probe)?, "--batch", &batch];
     let files = ["--stats", text(&file)?];
