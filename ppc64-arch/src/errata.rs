@@ -36,6 +36,9 @@ pub struct Errata {
     /// QEMU's TCG: LPCR\[MER\] does nothing, so that a guest which turns MSR\[EE\] on while an interrupt waits for it goes on. But on
     /// bare metal a hypervisor doorbell waits for the guest's EE, as it should not, and ends the stay at just that moment; under its nested API a privileged doorbell of ours can be had to do that.
     pub external_not_mediated: bool,
+    /// QEMU's nested API v1: the hypervisor decrementer interrupts when it turns negative, from what is left of the stay before. A stay whose time is over when the L0 begins it, as that of the one
+    /// before is, does not end (`hw/ppc/ppc.c`, QEMU 10.0).
+    pub hdec_on_edge: bool,
 }
 
 impl Errata {
@@ -49,6 +52,7 @@ impl Errata {
             one_mode_a_core: power9 && is_before(pvr, 0x202, 0x101),
             tlbie_page_by_effective_address: emulated,
             external_not_mediated: emulated,
+            hdec_on_edge: emulated,
         }
     }
 }

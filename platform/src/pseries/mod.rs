@@ -1,6 +1,7 @@
 //! The pseries platform: a partition under a PAPR hypervisor (the L0) that lets it run guests of its own by nested API v1.
 
 pub mod console;
+pub mod edge;
 pub mod mediated;
 pub mod nested;
 pub mod number;

@@ -1,5 +1,6 @@
 //! Runs a guest's processor on this CPU, and sleeps for it.
 
+use super::edge::Edge;
 use super::{call, mediated, nested, number, xics};
 use crate::below::GuestWorld;
 use crate::decrementer::Decrementer;
@@ -18,10 +19,6 @@ use ppc64_arch::spr::{LPCR, live};
 use ppc64_arch::trap::{Msr, Srr1};
 use tock_registers::interfaces::Writeable;
 
-/// A stay is not meant to be shorter, in timebase ticks (2 ms at 512 MHz): the hypervisor decrementer of QEMU's L0 interrupts when it *turns* negative, so that after a stay that it has ended it does not
-/// end one that the L0 begins too late. Such a stay goes on until something else ends it.
-const SHORTEST_STAY: u64 = 1_024_000;
-
 /// A guest's world under nested API v1.
 pub struct Nested {
     /// The CPU's facilities, as HFSCR bits.
@@ -33,6 +30,7 @@ pub struct Nested {
     /// This CPU's number.
     number: usize,
     errata: Errata,
+    edge: Edge,
     /// The next stay is to end when the guest enables interrupts.
     awaits_interrupts_on: bool,
 }
@@ -46,7 +44,16 @@ impl Nested {
         let lpcr = radix_guest(decrementer.is_large()) | field(LPCR::HVICE::SET);
         let number = crate::memory::cpu();
         let owner = Owner::new(number, cpu.is_v31());
-        Self { facilities: facilities(cpu), lpcr, decrementer, owner, number, errata, awaits_interrupts_on: false }
+        Self {
+            facilities: facilities(cpu),
+            lpcr,
+            decrementer,
+            owner,
+            number,
+            errata,
+            edge: Edge::default(),
+            awaits_interrupts_on: false,
+        }
     }
 
     /// Writes what the CPU has to hold before the guest runs.
@@ -58,7 +65,7 @@ impl Nested {
         // All of it is handed over at each entry.
         vcpu.modes_changed = false;
         vcpu.hv.hfscr = self.facilities;
-        vcpu.hv.hdec_expiry = deadline.max(cpu::timebase().wrapping_add(SHORTEST_STAY));
+        vcpu.hv.hdec_expiry = deadline;
         // SAFETY: 1. the L0 lets us use what a guest may use; 2. translation is off, and interrupts are disabled; 3. all else is handed over at each entry, and the partition's
         // translations are dropped here.
         if unsafe { self.owner.take(vcpu) }.came {
@@ -88,6 +95,9 @@ impl World for Nested {
     /// All exits end the stay: the L0 has stored every register already.
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, _: &mut S) -> Exit {
         self.prepare(vcpu, deadline);
+        if self.errata.hdec_on_edge {
+            self.edge.give(vcpu);
+        }
         record::enters(self.number, vcpu.hv.lpid, vcpu.id, vcpu.regs.nip);
         let armed = core::mem::take(&mut self.awaits_interrupts_on);
         if armed {
