@@ -222,6 +222,28 @@ fn real_mode_has_its_entries_without_asking_and_loses_them_when_the_guest_says_s
 }
 
 #[test]
+fn real_mode_finds_room_between_the_guests_entries_unless_all_of_them_are_to_be_kept() {
+    let asdr = VsidWord::real_mode(PageSize::Size4K);
+    let real = Fault { ea: EffAddr::new(0x3100), asdr, ..fault(mmu::Access::Fetch) };
+    let at = asdr.translate(real.ea).expect("68 bits");
+    // Both groups are full of entries of another page, with these bits in their first doubleword.
+    let crowded = |kept: u64| {
+        let (machine, table) = table(18);
+        let memory = Memory::default();
+        let hash = Hashed::of(at, Segment::Size1T, PageSize::Size4K);
+        for group in [false, true].map(|secondary| table.shape().group(hash, secondary)) {
+            let entry = PaprEntry { word0: claim(0).word0 | kept, ..claim(WORD1) };
+            (0..8).for_each(|place| assert_eq!(table.enter(&memory, 0, group, entry), Ok(group + place)));
+        }
+        let outcome = table.fault(&memory, &real);
+        let fetch = Access { at, segment: Segment::Size1T, base: PageSize::Size4K, store: false };
+        (outcome, machine.access(fetch).is_some())
+    };
+    assert_eq!(crowded(0), (Outcome::Resume, true));
+    assert_eq!(crowded(Word0::SW2.bits()), (Outcome::Reflect(Dsisr::NO_TRANSLATION), false));
+}
+
+#[test]
 fn what_registers_cannot_say_is_no_translation() {
     let (_, table, memory, _) = entered(WORD1, true);
     for asdr in [u64::MAX, 1 << 63, 0x30, !0 >> 2] {
