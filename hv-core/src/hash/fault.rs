@@ -166,7 +166,9 @@ impl<T: Translations> Hpt<'_, T> {
 
 /// What the guest's entry, as it was seen, makes of the access.
 fn resolve(fault: &Fault, seen: Glance, pages: Pages) -> Look {
-    let Fault { asdr, access, problem_state, amr, iamr, .. } = *fault;
+    let Fault { asdr, access, problem_state, .. } = *fault;
+    // Class keys are translation's: with that off hardware does not look at them.
+    let (amr, iamr) = if asdr.is_real_mode() { (0, 0) } else { (fault.amr, fault.iamr) };
     if let Some(why) = seen.view.forbids(needed(access), asdr, problem_state, amr, iamr) {
         return Look::End(Outcome::Reflect(causes(fault, forbidden(why))));
     }
