@@ -79,9 +79,13 @@ impl<'m, T: Translations> Hpt<'m, T> {
             let mut moving = false;
             for place in self.group(first) {
                 let word0 = place.word0();
-                match place.try_lock().filter(|_| word0.is_empty()) {
+                if !word0.is_empty() {
+                    moving |= word0.contains(LOCK);
+                    continue;
+                }
+                match place.try_lock() {
                     Some(locked) if locked.is_free() => return Ok(locked),
-                    _ => moving |= word0.contains(LOCK) || word0.is_empty(),
+                    _ => moving = true,
                 }
             }
             if !moving {
