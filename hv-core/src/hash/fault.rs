@@ -153,7 +153,7 @@ impl<T: Translations> Hpt<'_, T> {
             let Some(wish) = wish else { return nothing };
             match self.any(group) {
                 Ok(free) => {
-                    self.fill(backing, free, wish, Twins::None);
+                    self.fill(backing, free, wish, Twins::NoneIn(groups));
                     return Look::Again;
                 }
                 Err(Refusal::Busy) => return Look::Again,

@@ -159,7 +159,17 @@ fn conditions_that_do_not_hold_leave_the_entry_as_it_was() {
 #[test]
 fn pages_that_are_not_the_guests_and_attributes_that_memory_does_not_have_are_refused() {
     let (_, table, memory, index) = entered(WORD1, true);
-    for word1 in [END | 0x12, u64::MAX, 1 << 57 | WORD1, 1 << 59 | WORD1, 0x5002, 0x5000 | 0x32, 0x5000 | 0x1a, DEVICE | 0x12, DEVICE | 0x72] {
+    for word1 in [
+        END | 0x12,
+        u64::MAX,
+        1 << 57 | WORD1,
+        1 << 59 | WORD1,
+        0x5002,
+        0x5000 | 0x32,
+        0x5000 | 0x1a,
+        DEVICE | 0x12,
+        DEVICE | 0x72,
+    ] {
         assert_eq!(table.enter(&memory, 0, index, claim(word1)), Err(Refusal::Parameter), "{word1:#x}");
     }
     assert!(table.enter(&memory, 0, index, claim(DEVICE | 0x2a)).is_ok());
