@@ -121,7 +121,11 @@ impl<T: Translations> Hpt<'_, T> {
         let nothing = Look::End(Outcome::Reflect(causes(fault, Dsisr::NO_TRANSLATION)));
         let Some(sought) = sought(fault) else { return nothing };
         match self.find(sought) {
-            Found::Entry(seen, pages) => resolve(fault, seen, pages),
+            Found::Entry(seen, pages) => match resolve(fault, seen, pages) {
+                // No commit compares what the guest is told of an entry.
+                Look::End(_) if !self.is_still(seen) => Look::Again,
+                look => look,
+            },
             Found::Moving => Look::Again,
             Found::Nowhere if fault.asdr.is_real_mode() => self.make_real(backing, fault, sought),
             Found::Nowhere => nothing,
