@@ -189,6 +189,9 @@ mod tests {
             if pages.base() == pages.actual() {
                 prop_assert_eq!(name(at(raw)) == name(at(other)), same);
             }
+            // What a processor compares: the address down to the base page of 4 KiB, or to the page's own size.
+            let compared = if pages.base() == PageSize::Size4K { pages.base() } else { pages.actual() };
+            prop_assert_eq!(name(base).rb & !compared.offset_mask(), base.align_down(compared).low());
             prop_assert_eq!(name(base).rb & mask(52, 53), 0);
             prop_assert!(!name(base).is_partition() && name(base).lpid() == lpid);
         }
