@@ -112,6 +112,8 @@ impl GuestMemory for Ram {
 pub struct FakeTable {
     pub refusals: RefCell<VecDeque<Refusal>>,
     pub unresized: Cell<Option<Unresized>>,
+    /// The next list of removals is begun before it is refused.
+    pub begins: Cell<bool>,
 }
 
 impl FakeTable {
@@ -134,6 +136,7 @@ impl Calls for FakeTable {
     }
 
     fn bulk_remove(&self, bulk: &mut Bulk) -> Result<(), Refusal> {
+        bulk.words[0] ^= u64::from(self.begins.take());
         self.answer(())?;
         bulk.words.iter_mut().for_each(|word| *word ^= 1);
         Ok(())

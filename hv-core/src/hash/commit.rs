@@ -48,6 +48,11 @@ impl<T: Translations> Hpt<'_, T> {
         quiet.show(page.word1(view, pages));
         Commit::Same
     }
+
+    /// Whether name and view were seen of one entry, which stands there now: without its lock they may be of two, if the name went and came back in between. False as well if somebody is at it.
+    pub(super) fn is_still(&self, seen: Glance) -> bool {
+        self.place(seen.index).and_then(Place::try_lock).is_some_and(|locked| is_same(&locked, seen))
+    }
 }
 
 /// Whether the guest's part of the entry is what was seen. R and C are left out: hardware sets them at any time. So is whether it is shown: that is looked at now.

@@ -8,6 +8,9 @@ use crate::sync::relax;
 use heapless::Vec;
 use ppc64_arch::hash::{Entry, Word1};
 
+/// Entries that one turn of a list's lock passes, at most: the guest may have any number of them in one list, and who makes an entry waits for that lock.
+const STRIDE: usize = if cfg!(loom) { 2 } else { 64 };
+
 impl<'m, T: Translations> Hpt<'m, T> {
     /// Makes every entry absent that maps a part of guest real `from..to`, flushed, and tells what hardware recorded in them (R, C). The caller has changed its own account of that memory before: entries that are
     /// shown from now on are shown by whoever knows that.
@@ -28,13 +31,13 @@ impl<'m, T: Translations> Hpt<'m, T> {
             recorded |= quiet_all(self, hidden).fold(Word1::empty(), |all, quiet| all | quiet.recorded());
             match end {
                 End::OfList => return recorded,
-                End::OfRoom => {}
+                End::OfTurn => {}
                 End::Taken => relax(),
             }
         }
     }
 
-    /// Hides the entry at `cursor` and those behind it, while there is room and nobody else is at one. The cursor is the last one that was locked: it is dealt with when the next one is, or the list ends.
+    /// Hides the entry at `cursor` and some behind it, while there is room and nobody else is at one. The cursor is the last one that was locked: it is dealt with when the next one is, or the list ends.
     fn gather(
         &self,
         list: &LockedList<'_>,
@@ -42,8 +45,11 @@ impl<'m, T: Translations> Hpt<'m, T> {
         cursor: &mut Option<Locked<'m>>,
         hidden: &mut Vec<Hidden<'m>, BATCH>,
     ) -> End {
-        // The last one of the list always finds room.
-        while hidden.len() < BATCH - 1 {
+        for _ in 0..STRIDE {
+            // The last one of the list always finds room.
+            if hidden.len() == BATCH - 1 {
+                break;
+            }
             let next = cursor.as_ref().map_or_else(|| list.first(), |last| list.next(last.index()));
             let Some(place) = next.and_then(|index| self.place(index)) else {
                 hide(cursor.take(), range, hidden);
@@ -53,7 +59,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
             let Some(locked) = place.try_lock() else { return End::Taken };
             hide(cursor.replace(locked), range, hidden);
         }
-        End::OfRoom
+        End::OfTurn
     }
 }
 
@@ -67,7 +73,7 @@ fn hide<'t>(locked: Option<Locked<'t>>, range: Range, hidden: &mut Vec<Hidden<'t
 /// Why no more entries were hidden.
 enum End {
     OfList,
-    OfRoom,
+    OfTurn,
     Taken,
 }
 

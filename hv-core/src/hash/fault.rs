@@ -121,7 +121,11 @@ impl<T: Translations> Hpt<'_, T> {
         let nothing = Look::End(Outcome::Reflect(causes(fault, Dsisr::NO_TRANSLATION)));
         let Some(sought) = sought(fault) else { return nothing };
         match self.find(sought) {
-            Found::Entry(seen, pages) => resolve(fault, seen, pages),
+            Found::Entry(seen, pages) => match resolve(fault, seen, pages) {
+                // No commit compares what the guest is told of an entry.
+                Look::End(_) if !self.is_still(seen) => Look::Again,
+                look => look,
+            },
             Found::Moving => Look::Again,
             Found::Nowhere if fault.asdr.is_real_mode() => self.make_real(backing, fault, sought),
             Found::Nowhere => nothing,
@@ -137,33 +141,38 @@ impl<T: Translations> Hpt<'_, T> {
     }
 
     /// Makes an entry for real mode, which no guest has to make for itself: in either group. The fault then finds it.
+    ///
+    /// A guest that has filled both has to lose one of its own: the kernel cannot do without real mode. It takes entries away itself where it finds no room, and those that it cannot do without it marks; R and C of one that goes are
+    /// lost, as when the table changes.
     fn make_real<B: Backing>(&self, backing: &B, fault: &Fault, sought: Sought) -> Look {
         let nothing = Look::End(Outcome::Reflect(causes(fault, Dsisr::NO_TRANSLATION)));
         let Some(pages) = Pages::new(sought.base, sought.base) else { return nothing };
         let at = sought.at.align_down(sought.base);
         let hash = Hashed::of(at, sought.segment, sought.base);
-        for secondary in [false, true] {
+        let groups = [false, true].map(|secondary| self.shape().group(hash, secondary));
+        for (secondary, group) in [false, true].into_iter().zip(groups) {
             let wish = Wish::of(backing, real_mode(at, pages, secondary))
                 .ok()
                 .filter(|wish| wish.kind == Kind::Memory && self.reverse.list(wish.entry.word1, pages).is_some());
             let Some(wish) = wish else { return nothing };
-            match self.any(self.shape().group(hash, secondary)) {
+            match self.any(group) {
                 Ok(free) => {
-                    self.fill(backing, free, wish, Twins::None);
+                    self.fill(backing, free, wish, Twins::NoneIn(groups));
                     return Look::Again;
                 }
                 Err(Refusal::Busy) => return Look::Again,
                 Err(_) => {}
             }
         }
-        // The guest has filled both groups with entries of its own.
-        nothing
+        if groups.into_iter().any(|group| self.make_room(group)) { Look::Again } else { nothing }
     }
 }
 
 /// What the guest's entry, as it was seen, makes of the access.
 fn resolve(fault: &Fault, seen: Glance, pages: Pages) -> Look {
-    let Fault { asdr, access, problem_state, amr, iamr, .. } = *fault;
+    let Fault { asdr, access, problem_state, .. } = *fault;
+    // Class keys are translation's: with that off hardware does not look at them.
+    let (amr, iamr) = if asdr.is_real_mode() { (0, 0) } else { (fault.amr, fault.iamr) };
     if let Some(why) = seen.view.forbids(needed(access), asdr, problem_state, amr, iamr) {
         return Look::End(Outcome::Reflect(causes(fault, forbidden(why))));
     }

@@ -94,8 +94,8 @@ impl<'t> Place<'t> {
         left.then(|| Hidden { locked: Locked { place: self, word0: word0.difference(LOCK) }, owed: true })
     }
 
-    /// An entry of a list whose lock the caller has: its name and view are there, and stay.
-    pub(super) fn linked(self) -> Entry {
+    /// What stands here, locked or not. Name and view may be of two entries, unless something keeps them.
+    pub(super) fn seen(self) -> Entry {
         Entry { word0: self.word0(), word1: self.view() }
     }
 

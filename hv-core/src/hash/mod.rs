@@ -34,7 +34,8 @@
 //!   the eviction sees the shown entry. That is why an eviction takes the locks of absent entries too, where it could see without that there is nothing to hide.
 //! * **The reverse map** has a list for each 64 KiB of guest real address, and one for each 16 MiB of pages of that size; each has a lock bit of its own in its head. An entry is linked before its memory is looked at
 //!   for the first time, and unlinked before it is free. Locks are taken in the order entry, list: whoever has a list's lock only *tries* for entries. No lock of a list is held over a flush.
-//! * **No ABA.** What a fault compares is all that it relies on: an entry that was removed and entered again, and agrees in name and view, is as good as the first. Frames are kept by the pin ([`Backing::pin`]).
+//! * **No ABA.** What a fault compares is all that it relies on: an entry that was removed and entered again, and agrees in name and view, is as good as the first. That holds for what the guest is told as well: before it hears
+//!   that an entry forbids an access, the entry is compared under its lock. Frames are kept by the pin ([`Backing::pin`]).
 //! * **Freed last.** A frame is freed by whoever took it away, after the eviction and the grace period, as for radix.
 //!
 //! # Another table

@@ -129,11 +129,6 @@ impl LockedList<'_> {
         entry(self.load(index))
     }
 
-    /// All its entries.
-    pub fn entries(&self) -> impl Iterator<Item = u64> + '_ {
-        core::iter::successors(self.first(), |index| self.next(*index))
-    }
-
     /// Links an entry, whose lock the caller has.
     pub fn link(&mut self, index: u64) {
         let first = self.first();

@@ -142,13 +142,6 @@ impl Pages {
         self.encoding() << LP_SHIFT
     }
 
-    /// Where in doubleword 1 the encoding stands: what is below the real address of such a page, and in LP.
-    #[must_use]
-    #[inline]
-    pub const fn field_mask(self) -> u64 {
-        (self.actual.offset_mask() & 0xff << LP_SHIFT) >> LP_SHIFT << LP_SHIFT
-    }
-
     /// The pair that L (of doubleword 0) and doubleword 1 say; `None` for encodings that processors do not have.
     #[must_use]
     #[inline]
@@ -169,22 +162,6 @@ impl Pages {
     }
 }
 
-/// The cells of `ibm,segment-page-sizes` for a guest whose pages are no larger than `limit`: for each base size its shift, its segment encoding and how many actual
-/// sizes follow, each with its shift and its encoding. `write` gets one cell at a time.
-pub fn segment_page_sizes(limit: PageSize, mut write: impl FnMut(u32)) {
-    let fits = |pages: &Pages| pages.actual <= limit;
-    for base in PageSize::ALL.into_iter().filter(|base| *base <= limit) {
-        let pairs = || Pages::ALL.into_iter().filter(fits).filter(|pages| pages.base == base);
-        write(base.shift());
-        write(base.segment_encoding() as u32);
-        write(pairs().count() as u32);
-        for pages in pairs() {
-            write(pages.actual.shift());
-            write(pages.encoding() as u32);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,7 +172,6 @@ mod tests {
             for frame in [0, 1, 5, 0xff, 0x1234] {
                 let word1 = frame << pages.actual.shift() & 0x01ff_ffff_ffff_f000 | pages.field();
                 assert_eq!(Pages::decode(pages.large(), word1), Some(pages), "{pages:?} at {word1:#x}");
-                assert_eq!(word1 & pages.field_mask(), pages.field());
             }
         }
     }
@@ -227,18 +203,5 @@ mod tests {
         for unknown in [0x10, 0x20, 0x30, 0x120, 0x130] {
             assert_eq!(PageSize::from_segment_encoding(unknown), None);
         }
-    }
-
-    #[test]
-    fn the_property_is_the_one_that_firmware_has() {
-        let cells = |limit| {
-            let mut cells = std::vec::Vec::new();
-            segment_page_sizes(limit, |cell| cells.push(cell));
-            cells
-        };
-        assert_eq!(cells(PageSize::Size4K), [12, 0, 1, 12, 0]);
-        assert_eq!(cells(PageSize::Size64K), [12, 0, 2, 12, 0, 16, 7, 16, 0x110, 1, 16, 1]);
-        let all = [12, 0, 3, 12, 0, 16, 7, 24, 0x38, 16, 0x110, 2, 16, 1, 24, 8, 24, 0x100, 1, 24, 0];
-        assert_eq!(cells(PageSize::Size16M), all);
     }
 }

@@ -5,6 +5,7 @@
 //!                                    AVA, VA bits 14:65 |  IS=0 |   B   |    AP    |    -     |  0
 //!                 L=1 (larger base)  0 ... 43 | 44 . 51 | 52 53 | 54 55 | 56 ............. 62 | 63
 //!                                      AVA    |   LP    |  IS=0 |   B   | AVAL, VA bits 58:64 |  1
+//!                                      ... to the page  | bits of LP that encode nothing (r) are the address's as well
 //!  RB, partition                                IS=2, everything else 0
 //!  RS                                0 ... 31 PID, ignored | 32 ... 63 LPID
 //! ```
@@ -51,14 +52,15 @@ impl Operands {
     #[must_use]
     #[inline]
     pub const fn page(lpid: u32, at: VirtualAddress, segment: Segment, pages: Pages) -> Self {
-        let address = at.align_down(pages.actual()).low() & PAGE_NUMBER;
         let b = segment.field() << shift(55);
         let rb = match pages.base() {
-            PageSize::Size4K => address | b | actual_page_size(pages.actual()) << shift(58),
+            // The base page, of a larger one as well: what was found by another entry of that is another translation.
+            PageSize::Size4K => at.low() & PAGE_NUMBER | b | actual_page_size(pages.actual()) << shift(58),
             base => {
-                // AVAL: the bits between the base page's offset and bit 20 of the address, which LP takes the place of.
+                // Down to the page's own size, so that of 64 KiB the four bits that are r in LP are there; and once more in AVAL, which has what LP may take the place of.
+                let address = at.align_down(pages.actual()).low();
                 let low = at.align_down(base).low() >> 12 & AVAL;
-                address & !(0xff << shift(51)) | pages.field() | b | low | LARGE
+                address | pages.field() | b | low | LARGE
             }
         };
         Self { rb, rs: lpid as u64 }
@@ -129,15 +131,15 @@ mod tests {
         use PageSize::{Size4K, Size16M, Size64K};
         assert_eq!(rb(Size4K, Size4K, Segment::Size256M), 0x2345_6789_abcd_e000);
         assert_eq!(rb(Size4K, Size4K, Segment::Size1T), 0x2345_6789_abcd_e100);
-        assert_eq!(rb(Size4K, Size64K, Segment::Size1T), 0x2345_6789_abcd_0000 | 0x100 | 5 << 5);
-        assert_eq!(rb(Size4K, Size16M, Segment::Size1T), 0x2345_6789_ab00_0000 | 0x100 | 4 << 5);
+        assert_eq!(rb(Size4K, Size64K, Segment::Size1T), 0x2345_6789_abcd_e000 | 0x100 | 5 << 5);
+        assert_eq!(rb(Size4K, Size16M, Segment::Size1T), 0x2345_6789_abcd_e000 | 0x100 | 4 << 5);
     }
 
     #[test]
     fn a_page_of_larger_base_says_its_sizes_and_the_bits_that_they_displace() {
         use PageSize::{Size16M, Size64K};
-        // Bits 13 to 19 of the address at 1 to 7; those below the base page are 0. 0xd: bits 16 to 19.
-        assert_eq!(rb(Size64K, Size64K, Segment::Size1T), 0x2345_6789_abc0_0000 | 1 << 12 | 0x100 | 0xd << 4 | 1);
+        // Bits 13 to 19 of the address at 1 to 7; those below the base page are 0. 0xd: bits 16 to 19, in their own place too where the page is no larger.
+        assert_eq!(rb(Size64K, Size64K, Segment::Size1T), 0x2345_6789_abcd_0000 | 1 << 12 | 0x100 | 0xd << 4 | 1);
         assert_eq!(rb(Size64K, Size16M, Segment::Size1T), 0x2345_6789_ab00_0000 | 8 << 12 | 0x100 | 0xd << 4 | 1);
         assert_eq!(rb(Size16M, Size16M, Segment::Size256M), 0x2345_6789_ab00_0000 | 1);
     }
@@ -187,6 +189,9 @@ mod tests {
             if pages.base() == pages.actual() {
                 prop_assert_eq!(name(at(raw)) == name(at(other)), same);
             }
+            // What a processor compares: the address down to the base page of 4 KiB, or to the page's own size.
+            let compared = if pages.base() == PageSize::Size4K { pages.base() } else { pages.actual() };
+            prop_assert_eq!(name(base).rb & !compared.offset_mask(), base.align_down(compared).low());
             prop_assert_eq!(name(base).rb & mask(52, 53), 0);
             prop_assert!(!name(base).is_partition() && name(base).lpid() == lpid);
         }

@@ -52,12 +52,12 @@ pub fn remove(call: &mut Call<'_>) -> Answer {
 
 /// H_BULK_REMOVE. r4 to r11: up to four requests, which become their answers.
 pub fn bulk_remove(call: &mut Call<'_>) -> Answer {
-    let table = table(call)?;
-    let mut bulk = Bulk::new(args(call));
+    let (table, words) = (table(call)?, args(call));
+    let mut bulk = Bulk::new(words);
     let done = loop {
         match table.bulk_remove(&mut bulk) {
-            // Whoever has the entry is in the hypervisor, and waits for none of ours. The instruction cannot be executed once more: a part of the list is done.
-            Err(Refusal::Busy) => relax(),
+            // The instruction cannot be executed once more: a part of the list is done. Whoever has the next entry is in the hypervisor, and waits for none of ours.
+            Err(Refusal::Busy) if bulk.words != words => relax(),
             done => break done,
         }
     };

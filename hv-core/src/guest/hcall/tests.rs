@@ -461,9 +461,17 @@ fn calls_about_entries_take_their_arguments_and_give_their_results_in_order() {
     assert_eq!((guest.call(H_CLEAR_MOD, &[0, 9]), guest.result(0)), (Rc::SUCCESS, 9));
     assert_eq!((guest.call(H_CLEAR_REF, &[0, 9]), guest.result(0)), (Rc::SUCCESS, !9));
     assert_eq!(guest.call(H_PROTECT, &[0, 9, 1]), Rc::SUCCESS);
-    refuse(&guest, [Refusal::Busy, Refusal::Busy]);
     assert_eq!(guest.call(H_BULK_REMOVE, &[10, 20, 30, 40, 50, 60, 70, 80]), Rc::SUCCESS);
     assert_eq!((guest.result(0), guest.result(7)), (11, 81));
+}
+
+#[test]
+fn a_list_of_removals_that_is_begun_is_brought_to_its_end() {
+    let mut guest = hash_guest();
+    refuse(&guest, [Refusal::Busy, Refusal::Busy]);
+    guest.ram.table.as_ref().expect("a hash guest").begins.set(true);
+    assert_eq!(guest.call(H_BULK_REMOVE, &[10, 20, 30, 40, 50, 60, 70, 80]), Rc::SUCCESS);
+    assert_eq!((guest.result(0), guest.result(7)), (10, 81));
 }
 
 #[test]
@@ -487,7 +495,8 @@ fn each_refusal_has_its_code() {
 fn a_call_that_meets_another_one_is_made_again() {
     let mut guest = hash_guest();
     guest.vcpu.regs.nip = 0x1004;
-    let calls: [(u64, &[u64]); 3] = [(H_ENTER, &[1, 2, 3, 4]), (H_REMOVE, &[1, 2, 3]), (H_PROTECT, &[1, 2, 3])];
+    let calls: [(u64, &[u64]); 4] =
+        [(H_ENTER, &[1, 2, 3, 4]), (H_REMOVE, &[1, 2, 3]), (H_PROTECT, &[1, 2, 3]), (H_BULK_REMOVE, &[1, 2, 3])];
     for (number, args) in calls {
         refuse(&guest, [Refusal::Busy]);
         let nip = guest.vcpu.regs.nip;

@@ -1,7 +1,7 @@
 //! H_ENTER: the guest gets an entry.
 
 use super::{Refusal, flags};
-use crate::hash::lock::{LOCK, Locked, Quiet};
+use crate::hash::lock::{ABSENT, LOCK, Locked, Quiet};
 use crate::hash::machine::{Backing, Kind, Page, Translations};
 use crate::hash::table::Hpt;
 use crate::sync::relax;
@@ -17,7 +17,8 @@ const TURNS: usize = if cfg!(loom) { 2 } else { 1000 };
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::hash) enum Twins {
     Allowed,
-    None,
+    /// None. It could stand in these two groups, of which these are the first places.
+    NoneIn([u64; 2]),
 }
 
 /// An entry that was checked.
@@ -79,9 +80,13 @@ impl<'m, T: Translations> Hpt<'m, T> {
             let mut moving = false;
             for place in self.group(first) {
                 let word0 = place.word0();
-                match place.try_lock().filter(|_| word0.is_empty()) {
+                if !word0.is_empty() {
+                    moving |= word0.contains(LOCK);
+                    continue;
+                }
+                match place.try_lock() {
                     Some(locked) if locked.is_free() => return Ok(locked),
-                    _ => moving |= word0.contains(LOCK) || word0.is_empty(),
+                    _ => moving = true,
                 }
             }
             if !moving {
@@ -100,8 +105,10 @@ impl<'m, T: Translations> Hpt<'m, T> {
         // Devices have no list, and are never shown.
         let Some(list) = self.reverse.list(entry.word1, pages).filter(|_| wish.kind == Kind::Memory) else { return };
         let mut list = list.lock();
-        if twins == Twins::None && list.entries().any(|other| self.are_twins(other, quiet.index(), entry)) {
-            drop(list);
+        if let Twins::NoneIn(groups) = twins
+            && self.has_twin(groups, quiet.index(), entry)
+        {
+            // Before the list's lock goes: a twin that waits for it stays.
             return quiet.free();
         }
         list.link(quiet.index());
@@ -110,11 +117,14 @@ impl<'m, T: Translations> Hpt<'m, T> {
         self.show_if_there(backing, quiet, pages);
     }
 
-    /// Whether an entry of a list whose lock the caller has is about the virtual page of `entry` in place `index`, in whichever group each stands.
-    fn are_twins(&self, other: u64, index: u64, entry: Entry) -> bool {
-        let name = |index, entry| self.operands(index, entry);
-        let other = self.place(other).and_then(|place| name(other, place.linked()));
-        other == name(index, entry)
+    /// Whether another entry of the groups is about the virtual page of `entry` in place `index`. The caller has the lock of the list that it is for, so that every entry which the hypervisor has made for that page is seen. One that the
+    /// guest makes or takes away just then may be missed, or counted.
+    fn has_twin(&self, groups: [u64; 2], index: u64, entry: Entry) -> bool {
+        let name = self.operands(index, entry);
+        let others = groups.into_iter().flat_map(|first| self.group(first)).filter(|place| place.index() != index);
+        others.map(|place| (place, place.seen())).any(|(place, other)| {
+            other.word0.intersects(Word0::VALID | ABSENT) && self.operands(place.index(), other) == name
+        })
     }
 
     /// Shows an entry whose page is there; else it stays absent.

@@ -6,7 +6,7 @@ use crate::hash::machine::Translations;
 use crate::hash::table::Hpt;
 use heapless::Vec;
 use ppc64_arch::bits::{bit, mask, shift};
-use ppc64_arch::hash::{Entry, PaprEntry, Word1};
+use ppc64_arch::hash::{Entry, PaprEntry, Word0, Word1};
 
 impl<'m, T: Translations> Hpt<'m, T> {
     /// Takes entry `index` away, if `value` agrees with it as `flags` say, and tells what it was, R and C included.
@@ -15,11 +15,27 @@ impl<'m, T: Translations> Hpt<'m, T> {
     /// [`Refusal::Parameter`], [`Refusal::NotFound`], [`Refusal::Busy`].
     pub fn remove(&self, flags: u64, index: u64, value: u64) -> Result<PaprEntry, Refusal> {
         let locked = self.named_entry(index, Condition { flags, value })?;
+        Ok(self.take_away(locked).papr())
+    }
+
+    /// Takes an entry away that the guest can do without, of the group that begins with number `first`; false if it wants to keep them all (the third software bit). Who finds one free, or in motion, looks again
+    /// as well.
+    pub(in crate::hash) fn make_room(&self, first: u64) -> bool {
+        let is_kept = |word0: Word0| word0.contains(Word0::SW2);
+        let Some(place) = self.group(first).find(|place| !is_kept(place.word0())) else { return false };
+        if let Some(locked) = place.try_lock().filter(|locked| !locked.is_free() && !is_kept(locked.word0())) {
+            self.take_away(locked);
+        }
+        true
+    }
+
+    /// Takes an entry away: what it was, R and C included.
+    fn take_away(&self, locked: Locked<'m>) -> Entry {
         let word0 = locked.guests().word0;
         let quiet = locked.quiet(self);
         let was = Entry { word0, word1: quiet.view() };
         self.release(quiet, was);
-        Ok(was.papr())
+        was
     }
 
     /// Unlinks and frees an entry.

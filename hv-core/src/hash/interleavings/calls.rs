@@ -2,10 +2,12 @@
 
 use super::machine::CONTENTS;
 use super::world::{CLOSED, Ended, NEW, OPEN, OTHER, PAGE, REAL, World, every_order, patiently};
-use crate::hash::{Outcome, Recorded, Refusal};
+use crate::hash::{Fault, Outcome, Recorded, Refusal};
 use crate::mmu::Access;
 use crate::sync::relax;
-use ppc64_arch::hash::{PaprEntry, Word0};
+use ppc64_arch::addr::EffAddr;
+use ppc64_arch::hash::{PageSize, PaprEntry, Segment, VsidWord, Word0};
+use ppc64_arch::trap::Dsisr;
 
 const RECORDED: u64 = 0x180;
 /// Another page of guest real memory.
@@ -125,6 +127,40 @@ fn a_load_of_an_absent_page_and_an_entry_that_comes_back_for_another() {
             let right = raw.word1.bits() & 0xf000 == ELSEWHERE;
             assert!(!raw.word0.contains(Word0::VALID) || right, "the new entry shows the page of the old one");
             assert_eq!(w.access(0, PAGE, Some(NEW)), Ended::Refused);
+        },
+    );
+}
+
+/// A page in a segment whose field B is 0, as it is where nothing stands: so is PP there, and with key 1 that forbids everything.
+const SMALL: VsidWord =
+    VsidWord::new(VsidWord::of(Segment::Size256M, PAGE, PageSize::Size4K).raw() | VsidWord::SUPERVISOR_KEY);
+
+fn enter_small(world: &World, cpu: usize) -> Result<u64, Refusal> {
+    let at = SMALL.translate(EffAddr::new(0)).expect("68 bits");
+    let claim = PaprEntry { word0: Word0::naming(at).bits() | 1, word1: OPEN };
+    patiently(|| world.table().enter(&world.cpu(cpu), 0, 0, claim))
+}
+
+#[test]
+fn a_fault_and_an_entry_that_goes_and_comes_back() {
+    every_order(
+        3,
+        true,
+        |w| assert_eq!(enter_small(w, 0), Ok(0)),
+        |w| {
+            let (ea, access) = (EffAddr::new(0), Access::Read);
+            let fault = Fault { ea, asdr: SMALL, access, problem_state: false, amr: 0, iamr: 0 };
+            w.table().fault(&w.cpu(0), &fault)
+        },
+        |w| {
+            remove(w);
+            enter_small(w, 1).map(drop)
+        },
+        |_, outcome, entered| {
+            assert_eq!(entered, Ok(()));
+            // It is there, or it is not there: at no time it forbids anything.
+            let gone = Outcome::Reflect(Dsisr::NO_TRANSLATION);
+            assert!([Outcome::Resume, Outcome::Busy, gone].contains(&outcome), "{outcome:?}");
         },
     );
 }

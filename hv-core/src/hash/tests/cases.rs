@@ -159,7 +159,17 @@ fn conditions_that_do_not_hold_leave_the_entry_as_it_was() {
 #[test]
 fn pages_that_are_not_the_guests_and_attributes_that_memory_does_not_have_are_refused() {
     let (_, table, memory, index) = entered(WORD1, true);
-    for word1 in [END | 0x12, u64::MAX, 0x5002, 0x5000 | 0x32, 0x5000 | 0x1a, DEVICE | 0x12, DEVICE | 0x72] {
+    for word1 in [
+        END | 0x12,
+        u64::MAX,
+        1 << 57 | WORD1,
+        1 << 59 | WORD1,
+        0x5002,
+        0x5000 | 0x32,
+        0x5000 | 0x1a,
+        DEVICE | 0x12,
+        DEVICE | 0x72,
+    ] {
         assert_eq!(table.enter(&memory, 0, index, claim(word1)), Err(Refusal::Parameter), "{word1:#x}");
     }
     assert!(table.enter(&memory, 0, index, claim(DEVICE | 0x2a)).is_ok());
@@ -219,6 +229,38 @@ fn real_mode_has_its_entries_without_asking_and_loses_them_when_the_guest_says_s
     assert_eq!(seen.word0 & 0x4001_ffff_ff00_0000, 0x4001_ffff_ff00_0000);
     assert!(table.remove(0, index, 0).is_ok());
     assert_eq!(machine.access(fetch), None);
+}
+
+#[test]
+fn real_mode_asks_no_class_key() {
+    let (_, table) = table(18);
+    let (memory, asdr) = (Memory::default(), VsidWord::real_mode(PageSize::Size4K));
+    for access in [mmu::Access::Read, mmu::Access::Write, mmu::Access::Fetch] {
+        let masked = Fault { ea: EffAddr::new(0x3100), asdr, amr: u64::MAX, iamr: u64::MAX, ..fault(access) };
+        assert_eq!(table.fault(&memory, &masked), Outcome::Resume, "{access:?}");
+    }
+}
+
+#[test]
+fn real_mode_finds_room_between_the_guests_entries_unless_all_of_them_are_to_be_kept() {
+    let asdr = VsidWord::real_mode(PageSize::Size4K);
+    let real = Fault { ea: EffAddr::new(0x3100), asdr, ..fault(mmu::Access::Fetch) };
+    let at = asdr.translate(real.ea).expect("68 bits");
+    // Both groups are full of entries of another page, with these bits in their first doubleword.
+    let crowded = |kept: u64| {
+        let (machine, table) = table(18);
+        let memory = Memory::default();
+        let hash = Hashed::of(at, Segment::Size1T, PageSize::Size4K);
+        for group in [false, true].map(|secondary| table.shape().group(hash, secondary)) {
+            let entry = PaprEntry { word0: claim(0).word0 | kept, ..claim(WORD1) };
+            (0..8).for_each(|place| assert_eq!(table.enter(&memory, 0, group, entry), Ok(group + place)));
+        }
+        let outcome = table.fault(&memory, &real);
+        let fetch = Access { at, segment: Segment::Size1T, base: PageSize::Size4K, store: false };
+        (outcome, machine.access(fetch).is_some())
+    };
+    assert_eq!(crowded(0), (Outcome::Resume, true));
+    assert_eq!(crowded(Word0::SW2.bits()), (Outcome::Reflect(Dsisr::NO_TRANSLATION), false));
 }
 
 #[test]

@@ -12,7 +12,7 @@ const PROTECTION: u64 = 0xb000_0000_0000_0e07;
 /// What of doubleword 0 the guest has for itself, V apart.
 const KEPT0: u64 = 0xc00f_ffff_ffff_ff9e;
 /// What of doubleword 1 is not reserved.
-const KEPT1: u64 = 0xb1ff_ffff_ffff_ffff;
+const KEPT1: u64 = 0xbfff_ffff_ffff_ffff;
 
 /// What a guest has where. R and C are what may be recorded by now; hardware may be late.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +49,8 @@ impl Model {
         let memory = from + bytes <= END && entry.word1 & 0x78 == 0x10;
         let device = from >= DEVICE && from + bytes <= DEVICE + (16 << 20) && entry.word1 & 0x60 == 0x20;
         let name = entry.word0 >> 63 == 0 && entry.word0 & 0x3ff0_0000_0000_0000 == 0;
-        name && (memory || device) && (base < 24 || entry.word0 & 0x80 == 0)
+        let beyond = entry.word1 & 0x0e00_0000_0000_0000 != 0;
+        name && !beyond && (memory || device) && (base < 24 || entry.word0 & 0x80 == 0)
     }
 
     /// H_ENTER: the places that may be the answer, none for H_PTEG_FULL.
