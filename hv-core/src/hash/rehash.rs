@@ -31,7 +31,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
     }
 
     /// Takes over what the guest wants to keep of another table (PAPR: entries with the third software bit, Linux's *bolted* ones), none of which is shown. What else was there the guest finds missing, and makes
-    /// again; so do KVM and QEMU.
+    /// again, as KVM and QEMU have it; or the hypervisor does, if it is real mode's.
     pub(super) fn take_over(&self, other: &Self) -> Result<(), Full> {
         let kept = other.places().filter(|place| place.word0().contains(Word0::SW2)).filter_map(Place::try_lock);
         for locked in kept {

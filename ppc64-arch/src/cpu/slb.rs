@@ -34,7 +34,7 @@ pub unsafe fn give_segments(segments: &Segments) {
     // SAFETY: 1. passed on to the caller.
     unsafe { drop_segments() }
     for entry in segments.entries() {
-        // SAFETY: 1. the entries came out of such a CPU, so they are well formed; 2. none is there twice; 3. with translation off none is used.
+        // SAFETY: 1. the entries came out of such a CPU, so they are well formed; 2. a guest may have two for one segment: a CPU finds that where one is looked for, and with translation off none is.
         unsafe { asm!("slbmte {}, {}", in(reg) entry.rs, in(reg) entry.rb, options(nostack, preserves_flags)) }
     }
     isync();

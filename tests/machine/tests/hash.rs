@@ -424,6 +424,34 @@ fn a_table_without_room_for_what_is_bolted_is_refused_and_all_is_as_it_was() {
 }
 
 #[test]
+fn what_the_hypervisor_made_for_real_mode_does_not_keep_a_table_from_shrinking() {
+    let guest = Guest::new(SMALL, None);
+    let seat = guest.seat(0);
+    assert!(prepared(&seat, 19) > 1 && seat.commit_resize(19) == Ok(()));
+    // Eight entries in two groups of the larger table, which are one of the smaller.
+    let virtual_page = |n: u64| VirtualAddress::new(address(0, PageSize::Size4K).raw() + u128::from(n << 23));
+    let hash = |at| Hash::of(at, Segment::Size1T, PageSize::Size4K);
+    for at in (0..8).map(virtual_page) {
+        let word0 = Word0::naming(at).bits() | 1 << 62 | Word0::SW2.bits() | 1;
+        let group = guest.tables.shape().group(hash(at), false);
+        assert!(seat.enter(0, group, PaprEntry { word0, word1: 0x12 }).is_ok());
+    }
+    // And the one page of real mode that would be the ninth there.
+    let asdr = VsidWord::real_mode(PageSize::Size4K);
+    let real = |page: u64| asdr.translate(EffAddr::new(page * PAGE)).expect("68 bits");
+    let small = Shape::new(18).expect("a table");
+    let crowded = small.group(hash(virtual_page(0)), false);
+    let page =
+        (0..END / PAGE).find(|page| small.group(hash(real(*page)), false) == crowded).expect("each group has one");
+    let ea = EffAddr::new(page * PAGE);
+    let fault = Fault { ea, asdr, access: Access::Read, problem_state: false, amr: 0, iamr: 0 };
+    assert_eq!(seat.fault(&fault), Outcome::Resume);
+    prepared(&seat, 18);
+    assert_eq!(seat.commit_resize(18), Ok(()));
+    assert_eq!(seat.fault(&fault), Outcome::Resume, "in its other group");
+}
+
+#[test]
 fn a_guest_that_begins_anew_finds_an_empty_table() {
     let guest = Guest::new(SMALL, None);
     let seat = guest.seat(0);

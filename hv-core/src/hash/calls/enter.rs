@@ -145,10 +145,11 @@ impl Page {
     }
 }
 
-/// The entry of the virtual real mode area for the page at `at`: the kernel's alone, with everything allowed, as KVM-HV and firmware make theirs.
+/// The entry of the virtual real mode area for the page at `at`: the kernel's alone, with everything allowed, as KVM-HV and firmware make theirs. Unlike theirs it is not bolted: it is made again when it is needed,
+/// and must not keep the guest's own entries from their places, nor a table from becoming smaller.
 pub(in crate::hash) fn real_mode(at: VirtualAddress, pages: Pages, secondary: bool) -> PaprEntry {
     let area = VsidWord::real_mode(PageSize::Size4K).raw();
-    let flags = [(secondary, Word0::SECONDARY), (pages.large(), Word0::LARGE), (true, Word0::SW2)];
+    let flags = [(secondary, Word0::SECONDARY), (pages.large(), Word0::LARGE)];
     let set = flags.into_iter().filter(|(is, _)| *is).fold(Word0::VALID, |all, (_, flag)| all | flag);
     let name = Word0::naming(at).bits() | set.bits() | area & mask(0, 1);
     let offset = at.low() & mask(24, 63);

@@ -24,6 +24,18 @@ static POWER_OFF: AtomicU64 = AtomicU64::new(NO_TOKEN);
 /// For interrupt handlers, likewise: the vCPUs' numbers.
 static SERVERS: [AtomicU64; MOST] = [const { AtomicU64::new(0) }; MOST];
 
+/// Real mode of a hash guest is an area of so many bytes; some machines repeat it.
+const REAL_MODE: u64 = 1 << 40;
+
+/// A hash guest's table, as it was when the guest began.
+#[derive(Clone, Copy)]
+pub struct HashTable {
+    /// log2 of its bytes.
+    pub order: u32,
+    /// Whether the guest is told of pages of 64 KiB.
+    pub medium: bool,
+}
+
 /// The guest's own machine.
 pub struct Machine {
     /// First guest real address after memory.
@@ -36,6 +48,8 @@ pub struct Machine {
     pub timebase: u64,
     /// QEMU itself is the hypervisor.
     pub plain: bool,
+    /// The guest's addresses are translated by a hashed table.
+    pub hash: Option<HashTable>,
     /// The numbers by which interrupt controller and RTAS know the vCPUs; the first is the one that was started.
     servers: [u32; MOST],
     vcpus: usize,
@@ -64,6 +78,7 @@ impl Machine {
             power_off: tree.find_node("/rtas").and_then(|n| number(&n, "power-off")).and_then(|v| v.try_into().ok()),
             timebase: timebase(tree).unwrap_or(TIMEBASE),
             plain: false,
+            hash: hash_table(tree),
             servers: [0; MOST],
             vcpus: 0,
             tree,
@@ -79,9 +94,24 @@ impl Machine {
 
     /// Does the command line hold this word?
     pub fn has_word(&self, word: &str) -> bool {
-        let holds = |args: &[u8]| args.split(|&b| b == b' ' || b == 0).any(|given| given == word.as_bytes());
-        let chosen = self.tree.find_node("/chosen");
-        chosen.is_some_and(|chosen| chosen.property("bootargs").is_some_and(|args| holds(args.value())))
+        self.in_words(|given| (given == word.as_bytes()).then_some(())).is_some()
+    }
+
+    /// The number behind `name` on the command line, if there is one.
+    pub fn number_of(&self, name: &str) -> Option<u64> {
+        let number = |word: &[u8]| core::str::from_utf8(word.strip_prefix(name.as_bytes())?).ok()?.parse().ok();
+        self.in_words(number)
+    }
+
+    /// What is found in the first word of the command line that has it.
+    fn in_words<T>(&self, find: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
+        let args = self.tree.find_node("/chosen")?.property("bootargs")?;
+        args.value().split(|&b| b == b' ' || b == 0).find_map(find)
+    }
+
+    /// An address outside memory: `address`, or behind the end of memory where real mode repeats itself and that is one with memory.
+    pub fn beyond(&self, address: u64) -> u64 {
+        if self.hash.is_some() && address % REAL_MODE < self.end { address + self.end } else { address }
     }
 
     /// The numbers of all vCPUs, at least one.
@@ -190,6 +220,19 @@ fn memory_end(tree: Fdt) -> Option<u64> {
         }
     }
     (end != 0).then_some(end)
+}
+
+/// Every cpu node has the table's size, as log2 in its second cell, and the sizes of pages: for each base size its log2, an encoding, and how many pairs of
+/// cells follow.
+fn hash_table(tree: Fdt) -> Option<HashTable> {
+    let cpus = tree.find_node("/cpus")?;
+    let cpu = cpus.children().find(|node| node.property("ibm,pft-size").is_some())?;
+    let order = u32::from_be_bytes(cpu.property("ibm,pft-size")?.value().get(4..8)?.try_into().ok()?);
+    let sizes = cpu.property("ibm,segment-page-sizes")?;
+    let cell = |nth: usize| Some(u32::from_be_bytes(sizes.value().get(4 * nth..4 * nth + 4)?.try_into().ok()?));
+    let next = |at: &usize| Some(at + 3 + 2 * usize::try_from(cell(at + 2)?).ok()?);
+    let mut bases = core::iter::successors(Some(0), next).map_while(cell);
+    Some(HashTable { order, medium: bases.any(|base| base == 16) })
 }
 
 fn terminal(tree: Fdt) -> Option<u64> {

@@ -19,10 +19,12 @@ mod cases;
 mod console;
 mod crew;
 mod hcall;
+mod hpt;
 mod machine;
 mod memory;
 mod report;
 mod rtas;
+mod slb;
 mod smp;
 mod trap;
 
@@ -47,6 +49,9 @@ extern "C" fn guest_main(tree: u64) -> ! {
         give_up("no little-endian interrupts");
     }
     say!("hostile: {} MiB, image {:#x}", machine.end >> 20, memory::image_end());
+    if let Some(table) = machine.hash {
+        hpt::has_size(table.order);
+    }
     let mut report = Report::default();
     crew::set_tree(tree);
     cases::run_all(&machine, &mut report);

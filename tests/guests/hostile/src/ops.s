@@ -53,6 +53,64 @@ op_\name:
     translated ld_translated, ld 3, 0(3)
     translated std_translated, std 3, 0(3)
 
+# A load or store with data translation on, and off again behind it: instructions stay real.
+.macro mapped name, instruction:vararg
+    .globl op_\name
+op_\name:
+    mfmsr 5
+    ori 6, 5, 0x10
+    mtmsrd 6
+    isync
+    \instruction
+    mtmsrd 5
+    isync
+    blr
+.endm
+    mapped lbz_mapped, lbz 3, 0(3)
+    mapped ld_mapped, ld 3, 0(3)
+    mapped stb_mapped, stb 3, 0(3)
+    mapped std_mapped, std 3, 0(3)
+    mapped dcbz_mapped, dcbz 0, 3
+
+# Goes on at r3 with instruction translation on. It can come back only by an interrupt.
+    .globl op_fetch_mapped
+op_fetch_mapped:
+    mfmsr 5
+    ori 5, 5, 0x20
+    mtspr 26, 3
+    mtspr 27, 5
+    rfid
+
+# slbmte of the two doublewords at r3: RS, RB.
+    .globl op_slbmte
+op_slbmte:
+    ld 4, 8(3)
+    ld 3, 0(3)
+    isync
+    slbmte 3, 4
+    isync
+    blr
+
+# op_keep(r3 = pattern): keeps a pattern in r14 to r31 for the time of a loop; the bits in which one of them differs then.
+    .globl op_keep
+op_keep:
+    .irp n, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    std \n, (8 * \n - 256)(1)
+    addi \n, 3, \n
+    .endr
+    lis 4, 4
+    mtctr 4
+1:  bdnz 1b
+    li 5, 0
+    .irp n, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    addi 4, 3, \n
+    xor 4, 4, \n
+    or 5, 5, 4
+    ld \n, (8 * \n - 256)(1)
+    .endr
+    mr 3, 5
+    blr
+
 # Goes on at r3 in problem state, which implies translation and external interrupts.
     .globl op_user
 op_user:

@@ -14,7 +14,7 @@ const BLR: u32 = 0x4e80_0020;
 
 pub const CASES: &[Case] = &[
     Case::new("branch just above memory", |m| faults(m.end)),
-    Case::new("branch to 1<<40", |_| faults(1 << 40)),
+    Case::new("branch to 1<<40", |m| faults(m.beyond(1 << 40))),
     Case::new("branch to the top of 52 bits", |_| faults((1 << 52) - 4)),
     Case::new("branch to a UART of another machine", |_| faults(0x6_0300_d001_03f8)),
     Case::new("run off the end of memory", off_the_end),
@@ -39,7 +39,7 @@ fn faults(target: u64) -> Verdict {
 }
 
 /// Writes two instructions and makes them fit to be fetched.
-fn write_code(address: u64, first: u32, second: u32) {
+pub fn write_code(address: u64, first: u32, second: u32) {
     memory::write(address, u64::from(second) << 32 | u64::from(first));
     // SAFETY: 1. Cache maintenance of memory that is there.
     unsafe {

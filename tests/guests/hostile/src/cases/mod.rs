@@ -5,8 +5,10 @@
 
 mod calls;
 mod fetch;
+mod hash;
 mod instruction;
 mod memory;
+mod neighbour;
 mod outside;
 mod pages;
 mod rtas;
@@ -18,9 +20,35 @@ mod translate;
 use crate::machine::Machine;
 use crate::report::{Case, Report};
 
-/// Runs all groups.
+/// Runs all groups that concern this guest, and that it was not told to leave out.
 pub fn run_all(machine: &Machine, report: &mut Report) {
-    let groups: [&[Case]; 9] = [
+    let only = |word| machine.has_word(word);
+    if only("neighbour") && machine.number_of("seed=").is_some() {
+        return neighbour::run(machine, report);
+    }
+    let alone = !only("only-smp") && !only("only-hash");
+    if alone {
+        run_alone(machine, report);
+    }
+    if machine.hash.is_some() && !only("only-smp") {
+        hash::run(machine, report);
+    }
+    if machine.servers().len() > 1 {
+        if !only("only-hash") {
+            smp::run(machine, report);
+        }
+        if machine.hash.is_some() {
+            hash::together::run(machine, report);
+        }
+    }
+    if alone {
+        sweep::run(machine, report);
+    }
+}
+
+/// What every guest tries, with one vCPU.
+fn run_alone(machine: &Machine, report: &mut Report) {
+    let groups: [&[Case]; 8] = [
         memory::CASES,
         outside::CASES,
         fetch::CASES,
@@ -29,17 +57,17 @@ pub fn run_all(machine: &Machine, report: &mut Report) {
         calls::CASES,
         pages::CASES,
         rtas::CASES,
-        translate::CASES,
     ];
-    if !machine.has_word("only-smp") {
-        groups.into_iter().flatten().for_each(|case| report.run(case, machine));
-    }
-    if machine.servers().len() > 1 {
-        smp::run(machine, report);
-    }
-    if !machine.has_word("only-smp") {
-        sweep::run(machine, report);
-    }
+    let radix = translate::CASES.iter().filter(|_| machine.hash.is_none());
+    groups.into_iter().flatten().chain(radix).for_each(|case| report.run(case, machine));
+}
+
+/// A xorshift generator's next number.
+fn next(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
 }
 
 /// Where tests may write: a block of free memory well away from the image.

@@ -23,11 +23,11 @@ pub const CASES: &[Case] = &[
     Case::new("load just above memory", |m| loads(m.end)),
     Case::new("store just above memory", |m| stores(m.end)),
     Case::new("load a page above memory", |m| loads(m.end + PAGE)),
-    Case::new("access at 1<<40", |_| both(1 << 40)),
+    Case::new("access at 1<<40", |m| both(m.beyond(1 << 40))),
     Case::new("access at the top of 52 bits", |_| both((1 << 52) - 8)),
     Case::new("access in the last page of 52 bits", |_| both((1 << 52) - PAGE)),
-    Case::new("access above 52 bits", |_| both(1 << 52)),
-    Case::new("access at 1<<57", |_| both(1 << 57)),
+    Case::new("access above 52 bits", |m| both(m.beyond(1 << 52))),
+    Case::new("access at 1<<57", |m| both(m.beyond(1 << 57))),
     Case::new("access at a UART of another machine", |_| both(0x6_0300_d001_03f8)),
     Case::new("access at odd addresses", odd),
     Case::new("cache-block and reserving accesses outside", special),
@@ -78,7 +78,8 @@ fn both(address: u64) -> Verdict {
 }
 
 fn odd(machine: &Machine) -> Verdict {
-    [machine.end + 1, machine.end + 7, (1 << 40) + 3, (1 << 47) | 5].into_iter().try_for_each(both)
+    let far = [1 << 40 | 3, 1 << 47 | 5].map(|address| machine.beyond(address));
+    [machine.end + 1, machine.end + 7].into_iter().chain(far).try_for_each(both)
 }
 
 /// `dcbz` is a store; its address names a block. `ldarx` must be aligned and is a load.

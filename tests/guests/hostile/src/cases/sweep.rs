@@ -7,6 +7,7 @@
 //! Left out: what ends or idles the guest by right (H_CEDE, conferring to itself), what the other cases cover with more
 //! care (the terminal, RTAS), and writes that the guest is entitled to make over its own code.
 
+use super::next;
 use crate::hcall::{self, FUNCTION, call, is_papr_code};
 use crate::machine::Machine;
 use crate::memory::{self, PAGE};
@@ -183,14 +184,6 @@ fn random(machine: &Machine) -> Verdict {
         try_one(machine, number, &args, true)?;
     }
     canaries.check(machine, u64::MAX)
-}
-
-/// A xorshift generator.
-fn next(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
 }
 
 /// After all that, an interrupt still comes, and memory still holds.

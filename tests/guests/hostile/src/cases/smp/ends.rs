@@ -7,18 +7,25 @@
 //! | `end=no-stack` | the second vCPU's interrupts store to where no memory is, without an end; the first one powers off a second later |
 //! | `end=byte-order` | the same, after it went on in the other byte order |
 //! | `end=machine-check` | the second vCPU turns machine checks off and loads from where no memory is; the first one powers off a second later |
+//! | `end=no-segment` | of a hash guest: the second vCPU's interrupts begin where no segment is, without an end; the first one powers off a second later |
+//! | `end=no-entry` | the same, where a segment is, and no entry: each is the hypervisor's first |
 
 use core::arch::asm;
 
 use crate::machine::Machine;
-use crate::{crew, rtas, smp, trap};
+use crate::{crew, hcall, rtas, slb, smp, trap};
 
 /// A word, and what it asks for, given an address where no memory is.
 type Way = (&'static str, fn(u64));
 
 /// What becomes of the second vCPU, by the word that asks for it.
-const WAYS: [Way; 3] =
-    [("end=no-stack", no_stack), ("end=byte-order", other_byte_order), ("end=machine-check", machine_check)];
+const WAYS: [Way; 5] = [
+    ("end=no-stack", no_stack),
+    ("end=byte-order", other_byte_order),
+    ("end=machine-check", machine_check),
+    ("end=no-segment", no_segment),
+    ("end=no-entry", no_entry),
+];
 
 /// Ends the run of a guest with several vCPUs.
 pub fn run(machine: &Machine) -> ! {
@@ -80,5 +87,29 @@ fn other_byte_order(_: u64) {
     unsafe {
         asm!("mtspr 275, {far}", "mfmsr {msr}", "xori {msr}, {msr}, 1", "mtspr 27, {msr}", "mtspr 26, {place}", "rfid",
             far = in(reg) 1_u64 << 50, msr = out(reg) _, place = in(reg) 0x40_u64, options(nostack));
+    }
+}
+
+/// Where interrupts begin with translation on, once H_SET_MODE said so.
+const HIGH: u64 = 0xc000_0000_0000_4000;
+
+fn no_segment(_: u64) {
+    slb::clear();
+    interrupts_high();
+}
+
+fn no_entry(_: u64) {
+    slb::clear();
+    slb::set(0, HIGH, slb::word(0x5_c000, 0));
+    interrupts_high();
+}
+
+/// Has interrupts begin with translation on, and takes one. The first vCPU, which has it off, is not concerned.
+fn interrupts_high() {
+    hcall::call(hcall::SET_MODE, &[3, 3, 0, 0]);
+    // SAFETY: 1. Nobody waits for this vCPU. 2. MSR[IR] and [DR] (0x30) come on at an address that leads to nothing.
+    unsafe {
+        asm!("mfmsr {msr}", "ori {msr}, {msr}, 0x30", "mtspr 27, {msr}", "mtspr 26, {place}", "rfid",
+            msr = out(reg) _, place = in(reg) HIGH, options(nostack));
     }
 }

@@ -7,6 +7,7 @@ mod sleeps;
 mod starts;
 mod storms;
 
+use super::next;
 use crate::machine::Machine;
 use crate::report::Report;
 
@@ -16,16 +17,8 @@ pub fn run(machine: &Machine, report: &mut Report) {
     groups.into_iter().flatten().for_each(|case| report.run(case, machine));
 }
 
-/// A xorshift generator's next number.
-fn next(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
-}
-
 /// One of several.
-fn pick(values: &[u64], state: &mut u64) -> u64 {
+pub fn pick(values: &[u64], state: &mut u64) -> u64 {
     let nth = usize::try_from(next(state) >> 33).unwrap_or(0) % values.len();
     values[nth]
 }
