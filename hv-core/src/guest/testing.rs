@@ -112,6 +112,8 @@ impl GuestMemory for Ram {
 pub struct FakeTable {
     pub refusals: RefCell<VecDeque<Refusal>>,
     pub unresized: Cell<Option<Unresized>>,
+    /// Flags and size of the table that was asked for last.
+    pub wanted: Cell<(u64, u64)>,
 }
 
 impl FakeTable {
@@ -119,7 +121,8 @@ impl FakeTable {
         self.refusals.borrow_mut().pop_front().map_or(Ok(answer), Err)
     }
 
-    fn resize(&self) -> Result<(), Unresized> {
+    fn resize(&self, flags: u64, shift: u64) -> Result<(), Unresized> {
+        self.wanted.set((flags, shift));
         self.unresized.get().map_or(Ok(()), Err)
     }
 }
@@ -151,12 +154,12 @@ impl Calls for FakeTable {
         self.answer(if what == Recorded::Changed { index } else { !index })
     }
 
-    fn prepare_resize(&self, _: u64) -> Result<(), Unresized> {
-        self.resize()
+    fn prepare_resize(&self, flags: u64, shift: u64) -> Result<(), Unresized> {
+        self.resize(flags, shift)
     }
 
-    fn commit_resize(&self, _: u64) -> Result<(), Unresized> {
-        self.resize()
+    fn commit_resize(&self, flags: u64, shift: u64) -> Result<(), Unresized> {
+        self.resize(flags, shift)
     }
 }
 

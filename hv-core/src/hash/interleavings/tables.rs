@@ -127,7 +127,7 @@ impl World {
             tables.open();
         };
         // SAFETY: 1. As the model has it: nobody evicts.
-        unsafe { tables.commit(u64::from(SHAPE.order()), alone, || self.machine().search_other()) }
+        unsafe { tables.commit(0, u64::from(SHAPE.order()), alone, || self.machine().search_other()) }
     }
 }
 
