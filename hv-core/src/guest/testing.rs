@@ -114,6 +114,8 @@ pub struct FakeTable {
     pub unresized: Cell<Option<Unresized>>,
     /// The next list of removals is begun before it is refused.
     pub begins: Cell<bool>,
+    /// Flags and size of the table that was asked for last.
+    pub wanted: Cell<(u64, u64)>,
 }
 
 impl FakeTable {
@@ -121,7 +123,8 @@ impl FakeTable {
         self.refusals.borrow_mut().pop_front().map_or(Ok(answer), Err)
     }
 
-    fn resize(&self) -> Result<(), Unresized> {
+    fn resize(&self, flags: u64, shift: u64) -> Result<(), Unresized> {
+        self.wanted.set((flags, shift));
         self.unresized.get().map_or(Ok(()), Err)
     }
 }
@@ -154,12 +157,12 @@ impl Calls for FakeTable {
         self.answer(if what == Recorded::Changed { index } else { !index })
     }
 
-    fn prepare_resize(&self, _: u64) -> Result<(), Unresized> {
-        self.resize()
+    fn prepare_resize(&self, flags: u64, shift: u64) -> Result<(), Unresized> {
+        self.resize(flags, shift)
     }
 
-    fn commit_resize(&self, _: u64) -> Result<(), Unresized> {
-        self.resize()
+    fn commit_resize(&self, flags: u64, shift: u64) -> Result<(), Unresized> {
+        self.resize(flags, shift)
     }
 }
 

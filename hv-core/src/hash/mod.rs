@@ -86,8 +86,6 @@ mod reverse;
 pub mod seat;
 pub mod table;
 pub mod tables;
-#[cfg(all(test, not(any(loom, shuttle))))]
-mod tests;
 
 pub use calls::{Bulk, Calls, Recorded, Refusal};
 pub use fault::{Fault, Outcome};

@@ -1,10 +1,12 @@
-//! H_RESIZE_HPT_PREPARE and H_RESIZE_HPT_COMMIT: the guest asks for a table of another size, waits until it is ready, and goes over to it.
+//! H_RESIZE_HPT_PREPARE and H_RESIZE_HPT_COMMIT: the guest asks for a table of another size, waits until it is ready, and goes over to it (LoPAR, "Hash Page Table Resize Option").
 //!
 //! ```text
 //!   none ── prepare ──► some of it is cleared ── prepare, again and again ──► ready ── commit ──► present; none
 //!     ▲                          │  another size, or 0                          │
 //!     └──────────────────────────┴──────────────────────────────────────────────┘
 //! ```
+//!
+//! Whatever else than the same is asked for gives up the one that was being made, also if it is refused: so PAPR says.
 //!
 //! Each call clears a piece, so none takes long, and a guest that asks for the next one has to come for it: what this costs is its own time. There is at most one table beside the present one.
 
@@ -26,13 +28,11 @@ pub enum Unresized {
     Busy,
     /// `H_PARAMETER`: there are no tables of that size.
     Parameter,
-    /// `H_RESOURCE`: the guest may not have one of that size.
+    /// `H_RESOURCE`: the guest may not have one of that size, or there is no memory for it.
     Resource,
-    /// `H_NO_MEM`: there is no memory for it.
-    NoMemory,
-    /// `H_CLOSED`: no table of that size was prepared.
+    /// `H_CLOSED`: no such table was prepared.
     Closed,
-    /// `H_PTEG_FULL`: what has to stay has no room in it. The present one stays.
+    /// `H_PTEG_FULL`: two entries that have to stay would have the same place in it. The present one stays, and it is given up.
     GroupFull,
 }
 
@@ -59,30 +59,27 @@ impl<'m> Preparation<'m> {
         self.cleared == self.parts.words()
     }
 
-    const fn is_of(&self, shift: u64) -> bool {
-        self.parts.shape.order() as u64 == shift
+    /// Whether these are its flags, of which there are none, and its size.
+    const fn is_for(&self, flags: u64, shift: u64) -> bool {
+        flags == 0 && self.parts.shape.order() as u64 == shift
     }
 }
 
 impl<'m, T: Translations> Tables<'m, T> {
     /// Does a piece of the work for a table of `1 << shift` bytes, in place of any other that was being made; or drops that one, if `shift` is 0.
-    pub(super) fn prepare(&self, shift: u64) -> Result<(), Unresized> {
-        let shape = u32::try_from(shift).ok().and_then(Shape::new);
-        if shape.is_none() && shift != 0 {
-            return Err(Unresized::Parameter);
-        }
+    ///
+    /// # Errors
+    /// [`Unresized::LongBusy`], [`Unresized::Parameter`], [`Unresized::Resource`].
+    pub fn prepare(&self, flags: u64, shift: u64) -> Result<(), Unresized> {
         // Another vCPU is at it, or goes over to it.
         let mut pending = self.pending.try_lock().ok_or(Unresized::LongBusy)?;
-        if let Some(other) = pending.take_if(|pending| !pending.is_of(shift)) {
+        if let Some(other) = pending.take_if(|pending| !pending.is_for(flags, shift)) {
             self.give(other.parts);
         }
-        let Some(shape) = shape else { return Ok(()) };
+        let Some(shape) = wanted(flags, shift)? else { return Ok(()) };
         if pending.is_none() {
-            if shape > self.most() {
-                return Err(Unresized::Resource);
-            }
-            let parts = self.memory_for(shape).ok_or(Unresized::NoMemory)?;
-            *pending = Some(Preparation { parts, cleared: 0 });
+            let parts = if shape > self.most() { None } else { self.memory_for(shape) };
+            *pending = Some(Preparation { parts: parts.ok_or(Unresized::Resource)?, cleared: 0 });
         }
         match pending.as_mut() {
             Some(preparation) if !preparation.is_ready() => {
@@ -97,14 +94,18 @@ impl<'m, T: Translations> Tables<'m, T> {
     ///
     /// # Safety
     /// `alone` closes this table, waits until everybody who is there has gone, keeps everybody else out who may evict, and opens it again. When `tell` returns hardware knows no other table.
-    pub(super) unsafe fn commit(
+    ///
+    /// # Errors
+    /// [`Unresized::Closed`], [`Unresized::Busy`], [`Unresized::GroupFull`].
+    pub unsafe fn commit(
         &self,
+        flags: u64,
         shift: u64,
         alone: impl FnOnce(&mut dyn FnMut()),
         tell: impl Fn(),
     ) -> Result<(), Unresized> {
         let mut pending = self.pending.try_lock().ok_or(Unresized::Busy)?;
-        if !pending.as_ref().is_some_and(|pending| pending.is_of(shift)) {
+        if !pending.as_ref().is_some_and(|pending| pending.is_for(flags, shift)) {
             return Err(Unresized::Closed);
         }
         let ready = pending.take_if(|pending| pending.is_ready()).ok_or(Unresized::Busy)?;
@@ -134,5 +135,15 @@ impl<'m, T: Translations> Tables<'m, T> {
         if let Some(other) = self.pending.lock().take() {
             self.give(other.parts);
         }
+    }
+}
+
+/// The size that is asked for; `None`: none.
+fn wanted(flags: u64, shift: u64) -> Result<Option<Shape>, Unresized> {
+    match u32::try_from(shift) {
+        _ if flags != 0 => Err(Unresized::Parameter),
+        Ok(0) => Ok(None),
+        Ok(order) => Shape::new(order).ok_or(Unresized::Parameter).map(Some),
+        Err(_) => Err(Unresized::Parameter),
     }
 }

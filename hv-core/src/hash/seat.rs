@@ -109,13 +109,13 @@ impl<H: Hardware, T: Translations, D: Discipline> Calls for HashSeat<'_, '_, H, 
         self.tables.clear(self, what, index)
     }
 
-    fn prepare_resize(&self, shift: u64) -> Result<(), Unresized> {
-        self.tables.prepare(shift)
+    fn prepare_resize(&self, flags: u64, shift: u64) -> Result<(), Unresized> {
+        self.tables.prepare(flags, shift)
     }
 
-    fn commit_resize(&self, shift: u64) -> Result<(), Unresized> {
+    fn commit_resize(&self, flags: u64, shift: u64) -> Result<(), Unresized> {
         let space = self.seat.space();
         // SAFETY: 1. `alone` closes the tables that the space was built with, and with them every slot; it has the lock, and waits for every pin. 2. The partition table entry is written and flushed.
-        unsafe { self.tables.commit(shift, |work| space.alone(work), || space.set_process_table(0)) }
+        unsafe { self.tables.commit(flags, shift, |work| space.alone(work), || space.set_process_table(0)) }
     }
 }

@@ -30,8 +30,6 @@ impl Rc {
     pub const PTEG_FULL: Self = Self(-6);
     /// No such entry.
     pub const NOT_FOUND: Self = Self(-7);
-    /// No memory left for it.
-    pub const NO_MEM: Self = Self(-9);
     /// The caller has not the authority.
     pub const AUTHORITY: Self = Self(-10);
     /// A resource is in use, or used up.

@@ -330,7 +330,7 @@ fn every_store_is_in_a_harvest() {
 /// Asks until it is ready.
 fn prepared(seat: &Seated, shift: u64) -> u32 {
     let mut asked = 1;
-    while seat.prepare_resize(shift) == Err(Unresized::LongBusy) {
+    while seat.prepare_resize(0, shift) == Err(Unresized::LongBusy) {
         asked += 1;
     }
     asked
@@ -339,7 +339,7 @@ fn prepared(seat: &Seated, shift: u64) -> u32 {
 /// Goes over to a table that was prepared, when nobody asks for the present one's shape (as the other CPUs of the tests do for each walk).
 fn committed(seat: &Seated, shift: u64) -> Result<(), Unresized> {
     loop {
-        match seat.commit_resize(shift) {
+        match seat.commit_resize(0, shift) {
             Err(Unresized::Busy) => std::thread::yield_now(),
             answer => return answer,
         }
@@ -357,7 +357,7 @@ fn the_table_grows_and_shrinks_and_what_is_bolted_stays() {
     }
     for shift in [19, 18] {
         assert!(prepared(&seat, shift) > 1);
-        assert_eq!(seat.commit_resize(shift), Ok(()));
+        assert_eq!(seat.commit_resize(0, shift), Ok(()));
         assert_eq!(u64::from(guest.tables.shape().order()), shift);
         assert_eq!(guest.processors.tables.lock().expect("no panic").len(), 1, "the other one is given back");
         for page in 0..64 {
@@ -380,21 +380,21 @@ fn a_size_is_asked_for_and_given_up_as_often_as_the_guest_likes() {
     let seat = guest.seat(0);
     let tables = || guest.processors.tables.lock().expect("no panic").len();
     for bad in [1, 17, 47, 64, u64::MAX, 1 << 32 | 18] {
-        assert_eq!(seat.prepare_resize(bad), Err(Unresized::Parameter));
+        assert_eq!(seat.prepare_resize(0, bad), Err(Unresized::Parameter));
     }
-    assert_eq!(seat.prepare_resize(20), Err(Unresized::Resource), "four times what is recommended");
-    assert_eq!(seat.commit_resize(19), Err(Unresized::Closed));
-    assert_eq!(seat.prepare_resize(0), Ok(()));
-    assert_eq!(seat.prepare_resize(19), Err(Unresized::LongBusy));
+    assert_eq!(seat.prepare_resize(0, 20), Err(Unresized::Resource), "four times what is recommended");
+    assert_eq!(seat.commit_resize(0, 19), Err(Unresized::Closed));
+    assert_eq!(seat.prepare_resize(0, 0), Ok(()));
+    assert_eq!(seat.prepare_resize(0, 19), Err(Unresized::LongBusy));
     assert_eq!(tables(), 2);
-    assert_eq!(seat.commit_resize(18), Err(Unresized::Closed));
-    assert_eq!(seat.prepare_resize(18), Err(Unresized::LongBusy));
+    assert_eq!(seat.commit_resize(0, 18), Err(Unresized::Closed));
+    assert_eq!(seat.prepare_resize(0, 18), Err(Unresized::LongBusy));
     assert_eq!(tables(), 2, "one takes the other's place");
     assert_eq!(prepared(&seat, 18), 1);
-    assert_eq!(seat.commit_resize(18), Ok(()));
-    assert_eq!(seat.commit_resize(18), Err(Unresized::Closed));
-    assert_eq!(seat.prepare_resize(19), Err(Unresized::LongBusy));
-    assert_eq!(seat.prepare_resize(0), Ok(()));
+    assert_eq!(seat.commit_resize(0, 18), Ok(()));
+    assert_eq!(seat.commit_resize(0, 18), Err(Unresized::Closed));
+    assert_eq!(seat.prepare_resize(0, 19), Err(Unresized::LongBusy));
+    assert_eq!(seat.prepare_resize(0, 0), Ok(()));
     assert_eq!(tables(), 1);
 }
 
@@ -402,7 +402,7 @@ fn a_size_is_asked_for_and_given_up_as_often_as_the_guest_likes() {
 fn a_table_without_room_for_what_is_bolted_is_refused_and_all_is_as_it_was() {
     let guest = Guest::new(SMALL, None);
     let seat = guest.seat(0);
-    assert!(prepared(&seat, 19) > 1 && seat.commit_resize(19) == Ok(()));
+    assert!(prepared(&seat, 19) > 1 && seat.commit_resize(0, 19) == Ok(()));
     // Two groups of the larger table are one of the smaller: the virtual pages differ in the bit that it does not have.
     let bit = 1 << (18 - 7 + 12);
     let bolt = |n: u64| {
@@ -415,7 +415,7 @@ fn a_table_without_room_for_what_is_bolted_is_refused_and_all_is_as_it_was() {
     let groups: Vec<_> = (0..16).map(bolt).collect();
     assert!(groups.iter().all(|(_, entered)| entered.is_ok()), "{groups:?}");
     prepared(&seat, 18);
-    assert_eq!(seat.commit_resize(18), Err(Unresized::GroupFull));
+    assert_eq!(seat.commit_resize(0, 18), Err(Unresized::GroupFull));
     assert_eq!(guest.tables.shape().order(), 19);
     for (_, index) in groups {
         let index = index.expect("entered");

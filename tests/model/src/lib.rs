@@ -17,10 +17,13 @@
 //! | `access`, `mutation`, `logging`, `upkeep` | how each operation is done on both, and what has to agree |
 //! | `checks` | what has to hold between operations, and at the end |
 //!
+//! [`hash`] is the same for a hash guest's table and the calls about it.
+//!
 //! Property tests and the fuzz target differ only in where the bytes come from: both call [`run`].
 
 mod access;
 mod checks;
+pub mod hash;
 pub mod image;
 pub mod log;
 mod logging;

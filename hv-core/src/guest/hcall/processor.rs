@@ -110,6 +110,9 @@ fn no_values(value1: u64, value2: u64) -> Result<(), Rc> {
     if value2 != 0 { Err(Rc::P4) } else { Ok(()) }
 }
 
+/// log2 of the bytes of the largest process table, less 12.
+const LARGEST_PROCESS_TABLE: usize = 24;
+
 /// Registers the guest's process table, or says which kind of translation it has. A radix guest's must lie in the guest's memory as a whole.
 pub fn register_process_table(call: &mut Call<'_>) -> Answer {
     let flags = call.arg(0).any();
@@ -133,31 +136,27 @@ pub fn register_process_table(call: &mut Call<'_>) -> Answer {
     Ok(Flow::Resume)
 }
 
-/// A hash guest fills its SLB itself: there are no tables of its processes or segments to be registered, and it cannot become another kind of guest.
+/// A hash guest fills its SLB itself: there are no tables of its processes or segments to be registered, it cannot become another kind of guest, and it has no `tlbie`.
 fn hash_guest_registers(call: &Call<'_>, flags: u64) -> Answer {
+    const NEW: u64 = proc_tbl::MODIFY | proc_tbl::REGISTER;
     const LARGEST_BASE: u64 = 1 << 38;
     const PAGE_SIZES: u64 = 7;
-    if flags & (proc_tbl::RADIX | proc_tbl::HASH) != 0 {
-        return Err(Rc::PARAMETER);
+    let [base, page_size, size] = [1, 2, 3].map(|n| call.arg(n).any());
+    match flags {
+        _ if flags & !NEW != 0 => Err(Rc::PARAMETER),
+        NEW if base >= LARGEST_BASE => Err(Rc::P2),
+        NEW if page_size & !PAGE_SIZES != 0 => Err(Rc::P3),
+        NEW if size > LARGEST_PROCESS_TABLE as u64 => Err(Rc::P4),
+        _ => Ok(Flow::Resume),
     }
-    if flags & (proc_tbl::MODIFY | proc_tbl::REGISTER) == proc_tbl::MODIFY | proc_tbl::REGISTER {
-        if call.arg(1).any() >= LARGEST_BASE {
-            return Err(Rc::P2);
-        }
-        if call.arg(2).any() & !PAGE_SIZES != 0 {
-            return Err(Rc::P3);
-        }
-    }
-    Ok(Flow::Resume)
 }
 
 /// Doubleword 1 of the partition table entry, from base, page size and log2 of the bytes less 12.
 fn process_table(call: &Call<'_>) -> Result<u64, Rc> {
-    const MOST: usize = 24;
     if call.arg(2).any() != 0 {
         return Err(Rc::P3);
     }
-    let size = call.arg(3).at_most(MOST).map_err(|_| Rc::P4)? as u64;
+    let size = call.arg(3).at_most(LARGEST_PROCESS_TABLE).map_err(|_| Rc::P4)? as u64;
     let table = call.arg(1).block(call.memory, 1 << (size + 12), 1 << 12).map_err(|_| Rc::P2)?;
     Ok(pate::process_scoped(table.start(), size))
 }

@@ -1,4 +1,4 @@
-//! Calls about a hash guest's table (LoPAR 14.5.4.1; the two about its size are in no public edition, and are as Linux and QEMU have them).
+//! Calls about a hash guest's table (LoPAR 14.5.4.1, "Page Frame Table Access").
 //!
 //! What they do is in [`crate::hash`]; here are registers and return codes. A call that met another CPU at its entry is made again by the guest, which does not notice: its instruction is executed once more.
 
@@ -104,29 +104,23 @@ fn clear(call: &mut Call<'_>, what: Recorded) -> Answer {
 /// H_RESIZE_HPT_PREPARE. r4: flags, of which there are none, r5: log2 of the size in bytes.
 pub fn prepare_resize(call: &mut Call<'_>) -> Answer {
     let [flags, shift] = args(call);
-    let table = table(call)?;
-    resized(flags, || table.prepare_resize(shift))
+    resized(table(call)?.prepare_resize(flags, shift))
 }
 
 /// H_RESIZE_HPT_COMMIT. As H_RESIZE_HPT_PREPARE.
 pub fn commit_resize(call: &mut Call<'_>) -> Answer {
     let [flags, shift] = args(call);
-    let table = table(call)?;
-    resized(flags, || table.commit_resize(shift))
+    resized(table(call)?.commit_resize(flags, shift))
 }
 
-fn resized(flags: u64, work: impl FnOnce() -> Result<(), Unresized>) -> Answer {
-    if flags != 0 {
-        return Err(Rc::PARAMETER);
-    }
-    match work() {
+fn resized(done: Result<(), Unresized>) -> Answer {
+    match done {
         Ok(()) => Ok(Flow::Resume),
         Err(why) => Err(match why {
             Unresized::LongBusy => Rc::LONG_BUSY_1_MSEC,
             Unresized::Busy => Rc::BUSY,
             Unresized::Parameter => Rc::PARAMETER,
             Unresized::Resource => Rc::RESOURCE,
-            Unresized::NoMemory => Rc::NO_MEM,
             Unresized::Closed => Rc::CLOSED,
             Unresized::GroupFull => Rc::PTEG_FULL,
         }),

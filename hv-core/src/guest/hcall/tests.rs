@@ -506,11 +506,11 @@ fn a_call_that_meets_another_one_is_made_again() {
 }
 
 #[test]
-fn another_size_is_asked_for_without_flags() {
+fn another_size_is_asked_for() {
     let mut guest = hash_guest();
-    for number in [H_RESIZE_HPT_PREPARE, H_RESIZE_HPT_COMMIT] {
-        assert_eq!(guest.call(number, &[1, 24]), Rc::PARAMETER);
-        assert_eq!(guest.call(number, &[0, 24]), Rc::SUCCESS);
+    for (number, shift) in [(H_RESIZE_HPT_PREPARE, 24), (H_RESIZE_HPT_COMMIT, 25)] {
+        assert_eq!(guest.call(number, &[1, shift]), Rc::SUCCESS);
+        assert_eq!(guest.ram.table.as_ref().expect("a hash guest").wanted.get(), (1, shift));
     }
     let codes = [
         (Unresized::LongBusy, 9900),
@@ -518,7 +518,6 @@ fn another_size_is_asked_for_without_flags() {
         (Unresized::Closed, 2),
         (Unresized::Parameter, -4),
         (Unresized::GroupFull, -6),
-        (Unresized::NoMemory, -9),
         (Unresized::Resource, -16),
     ];
     for (why, code) in codes {
@@ -536,7 +535,8 @@ fn a_hash_guest_has_no_process_table_and_stays_a_hash_guest() {
     assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[new, 0, 0, 0]), Rc::SUCCESS);
     assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[new, 1 << 38, 0, 0]), Rc::P2);
     assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[new, 0, 8, 0]), Rc::P3);
-    for kind in [proc_tbl::RADIX, proc_tbl::HASH, proc_tbl::RADIX | proc_tbl::GTSE, 1 << 5] {
+    assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[new, 0, 0, 25]), Rc::P4);
+    for kind in [proc_tbl::RADIX, proc_tbl::HASH, proc_tbl::GTSE, proc_tbl::RADIX | proc_tbl::GTSE, 1 << 5] {
         assert_eq!(guest.call(H_REGISTER_PROC_TBL, &[new | kind, 0, 0, 0]), Rc::PARAMETER);
     }
     assert_eq!(guest.ram.process_table.get(), None);

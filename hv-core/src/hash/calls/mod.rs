@@ -90,16 +90,16 @@ pub trait Calls {
     /// # Errors
     /// [`Refusal`].
     fn clear(&self, what: Recorded, index: u64) -> Result<u64, Refusal>;
-    /// H_RESIZE_HPT_PREPARE: a table of `1 << shift` bytes is to take the present one's place; none, if that is 0.
+    /// H_RESIZE_HPT_PREPARE: [`Tables::prepare`](super::Tables::prepare).
     ///
     /// # Errors
     /// [`Unresized`].
-    fn prepare_resize(&self, shift: u64) -> Result<(), Unresized>;
-    /// H_RESIZE_HPT_COMMIT: it does.
+    fn prepare_resize(&self, flags: u64, shift: u64) -> Result<(), Unresized>;
+    /// H_RESIZE_HPT_COMMIT: [`Tables::commit`](super::Tables::commit).
     ///
     /// # Errors
     /// [`Unresized`].
-    fn commit_resize(&self, shift: u64) -> Result<(), Unresized>;
+    fn commit_resize(&self, flags: u64, shift: u64) -> Result<(), Unresized>;
 }
 
 /// What a guest says that an entry has, where it says so.

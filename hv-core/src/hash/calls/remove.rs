@@ -39,7 +39,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
     }
 
     /// Unlinks and frees an entry.
-    fn release(&self, quiet: Quiet<'m>, was: Entry) {
+    pub(in crate::hash) fn release(&self, quiet: Quiet<'m>, was: Entry) {
         // An entry for a device is in no list, and one that is in a list has sizes.
         let list = was.pages().and_then(|pages| self.reverse.list(was.word1, pages));
         if let Some(list) = list.filter(|_| !is_device(was.word1)) {

@@ -2,13 +2,11 @@
 
 use super::machine::{CONTENTS, Machine};
 use super::world::{
-    CLOSED, Cpu, END, Ended, Memory, NEW, OPEN, PAGE, Parted, SHAPE, claim, every_order_of, name, patiently, segment,
+    CLOSED, Cpu, END, Ended, Held, Memory, NEW, OPEN, PAGE, Parted, SHAPE, accessed, claim, every_order_of, patiently,
 };
 use crate::hash::resize::Preparation;
-use crate::hash::{Fault, HptMemory, Outcome, Parts, Refusal, Tables, Unresized};
-use crate::mmu::{Access, Discipline, Hashed};
-use crate::sync::relax;
-use ppc64_arch::addr::EffAddr;
+use crate::hash::{HptMemory, Parts, Refusal, Tables, Unresized};
+use crate::mmu::{Discipline, Hashed};
 use ppc64_arch::hash::{PaprEntry, Shape, Word0};
 
 /// Memory for the first table; the second one is there already.
@@ -37,54 +35,23 @@ impl HptMemory<'static> for Supply {
 
 /// A guest with two tables.
 struct World {
-    parted: [*mut Parted; 2],
-    machine: *mut Machine,
-    supply: *mut Supply,
-    tables: *mut Tables<'static, Machine>,
+    tables: Tables<'static, Machine>,
+    _supply: Held<Supply>,
+    machine: Held<Machine>,
+    _parted: [Held<Parted>; 2],
     memory: Memory,
-}
-
-// SAFETY: 1. What it points at lives until it goes, and is shared as loom's types allow.
-unsafe impl Sync for World {}
-// SAFETY: 1. As above.
-unsafe impl Send for World {}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        // SAFETY: 1. Each was made by `Box::into_raw`, and is borrowed by what goes before it alone.
-        unsafe {
-            drop(Box::from_raw(self.tables));
-            drop(Box::from_raw(self.supply));
-            drop(Box::from_raw(self.machine));
-            self.parted.into_iter().for_each(|parted| drop(Box::from_raw(parted)));
-        }
-    }
 }
 
 impl World {
     fn new() -> Self {
-        let parted = [(); 2].map(|()| Box::into_raw(Box::new(Parted::new())));
-        // SAFETY: 1. They live until the world goes.
-        let [first, second] = parted.map(|parted| unsafe { &*parted });
-        let machine = Box::into_raw(Box::new(Machine::with_tables([&first.entries, &second.entries])));
-        // SAFETY: 1. As above.
-        let hardware: &'static Machine = unsafe { &*machine };
-        let supply = Supply { first: first.parts(), second: second.parts(), machine: hardware };
-        let supply = Box::into_raw(Box::new(supply));
-        // SAFETY: 1. As above.
-        let tables = Tables::new(hardware, unsafe { &*supply }, 1, SHAPE, END).expect("parts");
+        let parted = [Held::new(Parted::new()), Held::new(Parted::new())];
+        let [first, second] = parted.each_ref().map(Held::lent);
+        let machine = Held::new(Machine::with_tables([&first.entries, &second.entries]));
+        let supply = Supply { first: first.parts(), second: second.parts(), machine: machine.lent() };
+        let supply = Held::new(supply);
+        let tables = Tables::new(machine.lent(), supply.lent(), 1, SHAPE, END).expect("parts");
         *tables.pending.lock() = Some(Preparation::ready(second.parts()));
-        Self { parted, machine, supply, tables: Box::into_raw(Box::new(tables)), memory: Memory::new(true) }
-    }
-
-    fn machine(&self) -> &Machine {
-        // SAFETY: 1. It lives as long as the world.
-        unsafe { &*self.machine }
-    }
-
-    fn tables(&self) -> &Tables<'static, Machine> {
-        // SAFETY: 1. As above.
-        unsafe { &*self.tables }
+        Self { tables, _supply: supply, machine, _parted: parted, memory: Memory::new(true) }
     }
 
     fn cpu(&self, cpu: usize) -> Cpu<'_> {
@@ -95,31 +62,16 @@ impl World {
     fn enter(&self, cpu: usize) -> Result<u64, Refusal> {
         let PaprEntry { word0, word1 } = claim(PAGE, OPEN);
         let claim = PaprEntry { word0: word0 | Word0::SW2.bits(), word1 };
-        patiently(|| self.tables().enter(&self.cpu(cpu), 0, 0, claim))
+        patiently(|| self.tables.enter(&self.cpu(cpu), 0, 0, claim))
     }
 
     fn access(&self, cpu: usize, store: Option<u64>) -> Ended {
-        let access = if store.is_some() { Access::Write } else { Access::Read };
-        let (ea, asdr) = (EffAddr::new(0), segment(PAGE));
-        let fault = Fault { ea, asdr, access, problem_state: false, amr: 0, iamr: 0 };
-        loop {
-            match (self.machine().access(cpu, name(PAGE), store), store) {
-                (Some(value), None) => return Ended::Loaded(value),
-                (Some(_), Some(_)) => return Ended::Stored,
-                (None, _) => {}
-            }
-            match self.tables().fault(&self.cpu(cpu), &fault) {
-                Outcome::Resume => {}
-                Outcome::Busy => relax(),
-                Outcome::Reflect(_) => return Ended::Refused,
-                other => panic!("{other:?}"),
-            }
-        }
+        accessed(&self.machine, cpu, PAGE, store, |fault| self.tables.fault(&self.cpu(cpu), fault))
     }
 
     /// The other table takes the first one's place.
     fn commit(&self) -> Result<(), Unresized> {
-        let tables = self.tables();
+        let tables = &self.tables;
         let alone = |work: &mut dyn FnMut()| {
             tables.close();
             self.memory.pins.grace();
@@ -127,7 +79,7 @@ impl World {
             tables.open();
         };
         // SAFETY: 1. As the model has it: nobody evicts.
-        unsafe { tables.commit(u64::from(SHAPE.order()), alone, || self.machine().search_other()) }
+        unsafe { tables.commit(0, u64::from(SHAPE.order()), alone, || self.machine.search_other()) }
     }
 }
 
@@ -191,11 +143,26 @@ fn h_protect_and_another_table() {
         3,
         World::new,
         loaded,
-        |w| patiently(|| w.tables().protect(&w.cpu(0), CLOSED & 3, 0, 0)),
+        |w| patiently(|| w.tables.protect(&w.cpu(0), CLOSED & 3, 0, 0)),
         World::commit,
         |w, protected, committed| {
             assert_eq!((protected, committed), (Ok(()), Ok(())));
             assert_eq!(w.access(0, Some(NEW)), Ended::Refused);
+        },
+    );
+}
+
+#[test]
+fn h_remove_and_another_table() {
+    every_order_of(
+        3,
+        World::new,
+        loaded,
+        |w| patiently(|| w.tables.remove(&w.cpu(0), 0, 0, 0)).map(drop),
+        World::commit,
+        |w, removed, committed| {
+            assert_eq!((removed, committed), (Ok(()), Ok(())));
+            assert_eq!(w.access(0, None), Ended::Refused, "it is in neither table");
         },
     );
 }

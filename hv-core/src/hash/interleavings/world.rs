@@ -5,6 +5,7 @@ use crate::hash::{Backing, Fault, Hpt, Kind, Outcome, Page, Parts, Refusal};
 use crate::mmu::pins::{Pin, Pins};
 use crate::mmu::{Access, Discipline, Resolution};
 use crate::sync::{AtomicU64, Ordering, relax};
+use core::ops::Deref;
 use ppc64_arch::addr::{EffAddr, GuestReal, HostReal};
 use ppc64_arch::hash::{PageSize, PaprEntry, Segment, Shape, VsidWord, Word0};
 use std::sync::Arc;
@@ -119,49 +120,63 @@ impl Parted {
 /// A table of one group.
 pub(super) const SHAPE: Shape = Shape::of_groups(0);
 
-/// A machine, a table on it, and memory.
-pub struct World {
-    parts: *mut Parted,
-    machine: *mut Machine,
-    table: *mut Hpt<'static, Machine>,
-    pub memory: Memory,
+/// What others borrow for as long as it lives: they stand before it, and so are dropped before it.
+pub(super) struct Held<T: 'static>(*mut T);
+
+// SAFETY: 1. It is a box, shared as loom's types allow.
+unsafe impl<T: Sync + 'static> Sync for Held<T> {}
+// SAFETY: 1. As above.
+unsafe impl<T: Send + 'static> Send for Held<T> {}
+
+impl<T: 'static> Held<T> {
+    pub fn new(value: T) -> Self {
+        Self(Box::into_raw(Box::new(value)))
+    }
+
+    /// For those who stand before it.
+    pub fn lent(&self) -> &'static T {
+        // SAFETY: 1. It lives until it is dropped, which they are before.
+        unsafe { &*self.0 }
+    }
 }
 
-// SAFETY: 1. What it points at lives until it goes, and is shared as loom's types allow.
-unsafe impl Sync for World {}
-// SAFETY: 1. As above.
-unsafe impl Send for World {}
+impl<T: 'static> Deref for Held<T> {
+    type Target = T;
 
-impl Drop for World {
-    fn drop(&mut self) {
-        // SAFETY: 1. Each was made by `Box::into_raw`, and is borrowed by what stands before it alone.
-        unsafe {
-            drop(Box::from_raw(self.table));
-            drop(Box::from_raw(self.machine));
-            drop(Box::from_raw(self.parts));
-        }
+    fn deref(&self) -> &T {
+        self.lent()
     }
+}
+
+impl<T: 'static> Drop for Held<T> {
+    fn drop(&mut self) {
+        // SAFETY: 1. Made by `Box::into_raw`. 2. Who borrowed it was dropped before.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
+/// A machine, a table on it, and memory.
+pub struct World {
+    table: Hpt<'static, Machine>,
+    machine: Held<Machine>,
+    _parts: Held<Parted>,
+    pub memory: Memory,
 }
 
 impl World {
     fn new(there: bool) -> Self {
-        let parts = Box::into_raw(Box::new(Parted::new()));
-        // SAFETY: 1. They live until the world goes.
-        let parted = unsafe { &*parts };
-        let machine = Box::into_raw(Box::new(Machine::new(&parted.entries)));
-        // SAFETY: 1. As above.
-        let table = Hpt::new(unsafe { &*machine }, 1, parted.parts(), END).expect("parts");
-        Self { parts, machine, table: Box::into_raw(Box::new(table)), memory: Memory::new(there) }
+        let parts = Held::new(Parted::new());
+        let machine = Held::new(Machine::new(&parts.lent().entries));
+        let table = Hpt::new(machine.lent(), 1, parts.lent().parts(), END).expect("parts");
+        Self { table, machine, _parts: parts, memory: Memory::new(there) }
     }
 
     pub fn machine(&self) -> &Machine {
-        // SAFETY: 1. It lives as long as the world.
-        unsafe { &*self.machine }
+        &self.machine
     }
 
     pub fn table(&self) -> &Hpt<'static, Machine> {
-        // SAFETY: 1. It lives as long as the world.
-        unsafe { &*self.table }
+        &self.table
     }
 
     /// CPU number `cpu`.
@@ -176,27 +191,12 @@ impl World {
 
     /// The guest accesses a page.
     pub fn access(&self, cpu: usize, page: u64, store: Option<u64>) -> Ended {
-        let access = if store.is_some() { Access::Write } else { Access::Read };
-        loop {
-            match (self.machine().access(cpu, name(page), store), store) {
-                (Some(value), None) => return Ended::Loaded(value),
-                (Some(_), Some(_)) => return Ended::Stored,
-                (None, _) => {}
-            }
-            match self.fault(cpu, page, access) {
-                Outcome::Resume => {}
-                Outcome::Busy => relax(),
-                Outcome::Reflect(_) => return Ended::Refused,
-                other => panic!("{other:?}"),
-            }
-        }
+        accessed(&self.machine, cpu, page, store, |fault| self.table.fault(&self.cpu(cpu), fault))
     }
 
     /// The hypervisor resolves a fault of the guest's.
     pub fn fault(&self, cpu: usize, page: u64, access: Access) -> Outcome {
-        let asdr = segment(page);
-        let fault = Fault { ea: EffAddr::new(0), asdr, access, problem_state: false, amr: 0, iamr: 0 };
-        self.table().fault(&self.cpu(cpu), &fault)
+        self.table.fault(&self.cpu(cpu), &fault(page, access))
     }
 
     /// The page leaves its frame, which somebody else gets.
@@ -233,7 +233,36 @@ pub fn patiently<T>(call: impl Fn() -> Result<T, Refusal>) -> Result<T, Refusal>
     }
 }
 
-pub(super) fn segment(page: u64) -> VsidWord {
+/// A CPU of the guest accesses a page, with as many storage interrupts as it takes.
+pub(super) fn accessed(
+    machine: &Machine,
+    cpu: usize,
+    page: u64,
+    store: Option<u64>,
+    resolve: impl Fn(&Fault) -> Outcome,
+) -> Ended {
+    let access = if store.is_some() { Access::Write } else { Access::Read };
+    loop {
+        match (machine.access(cpu, name(page), store), store) {
+            (Some(value), None) => return Ended::Loaded(value),
+            (Some(_), Some(_)) => return Ended::Stored,
+            (None, _) => {}
+        }
+        match resolve(&fault(page, access)) {
+            Outcome::Resume => {}
+            Outcome::Busy => relax(),
+            Outcome::Reflect(_) => return Ended::Refused,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The storage interrupt of an access to the first byte of a page.
+fn fault(page: u64, access: Access) -> Fault {
+    Fault { ea: EffAddr::new(0), asdr: segment(page), access, problem_state: false, amr: 0, iamr: 0 }
+}
+
+fn segment(page: u64) -> VsidWord {
     VsidWord::of(Segment::Size1T, page, PageSize::Size4K)
 }
 

@@ -1,17 +1,28 @@
-//! What is worth a name.
+//! A hash guest's table on hostile hardware: what is worth a name.
 
-use super::machine::{Access, Machine};
-use super::memory::{DEVICE, END, Memory};
-use super::table;
-use crate::hash::calls::flags;
-use crate::hash::{Backing, Fault, Hpt, Misfit, Outcome, Parts, Recorded, Refusal};
-use crate::mmu::{self, Reflect, Resolution};
+use hv_core::hash::calls::flags;
+use hv_core::hash::{Backing, Fault, Hpt, HptMemory, Misfit, Outcome, Parts, Recorded, Refusal};
+use hv_core::mmu::{self, Reflect, Resolution};
+use model::hash::LPID;
+use model::hash::hardware::{Access, Hardware, Shelf};
+use model::hash::regions::{DEVICE, END, Regions};
 use ppc64_arch::addr::{EffAddr, GuestReal, HostReal};
 use ppc64_arch::hash::table::Hashed;
-use ppc64_arch::hash::{PageSize, PaprEntry, Segment, Shape, VirtualAddress, VsidWord, Word0};
+use ppc64_arch::hash::{PageSize, PaprEntry, Segment, Shape, VirtualAddress, VsidWord, Word0, pate};
 use ppc64_arch::trap::Dsisr;
 
+type Machine = Hardware<'static>;
 type Table = Hpt<'static, Machine>;
+
+/// A machine, and an empty table on it.
+fn table(order: u32) -> (&'static Machine, Table) {
+    let machine: &Machine = Box::leak(Box::new(Hardware::new(Box::leak(Box::new(Shelf::default())))));
+    let shape = Shape::new(order).expect("a size");
+    let parts: Parts<'static> = machine.take(shape, Parts::heads_for(END)).expect("memory for it");
+    let table = Hpt::new(machine, LPID, parts, END).expect("parts that fit");
+    machine.search_in(pate::partition_scoped(parts.at, shape, PageSize::Size4K));
+    (machine, table)
+}
 
 /// The virtual page that these tests are about, of 4 KiB in a 1 TiB segment.
 const VSID: u64 = 0x1234;
@@ -45,9 +56,9 @@ fn access(machine: &Machine, store: bool) -> Option<u64> {
 }
 
 /// A table with the page entered, whose memory is there or not.
-fn entered(word1: u64, there: bool) -> (&'static Machine, Table, Memory, u64) {
+fn entered(word1: u64, there: bool) -> (&'static Machine, Table, Regions, u64) {
     let (machine, table) = table(18);
-    let memory = Memory::default();
+    let memory = Regions::default();
     if there {
         assert_eq!(memory.prepare(GuestReal::new(0x5000), PageSize::Size4K, mmu::Access::Write), Resolution::Resume);
     }
@@ -122,7 +133,7 @@ fn memory_that_leaves_is_reached_by_no_translation() {
 #[test]
 fn one_flush_is_enough_for_many_entries_of_a_page() {
     let (machine, table) = table(18);
-    let memory = Memory::default();
+    let memory = Regions::default();
     assert_eq!(memory.prepare(GuestReal::new(0), PageSize::Size4K, mmu::Access::Read), Resolution::Resume);
     for group in 0..50 {
         assert_eq!(table.enter(&memory, 0, group * 8, claim(WORD1)), Ok(group * 8));
@@ -216,7 +227,7 @@ fn a_store_to_a_slot_that_is_read_only_and_a_device_are_told_apart() {
 #[test]
 fn real_mode_has_its_entries_without_asking_and_loses_them_when_the_guest_says_so() {
     let (machine, table) = table(18);
-    let memory = Memory::default();
+    let memory = Regions::default();
     let asdr = VsidWord::real_mode(PageSize::Size4K);
     let real = |at| Fault { ea: EffAddr::new(at), asdr, ..fault(mmu::Access::Fetch) };
     assert_eq!(table.fault(&memory, &real(0x3100)), Outcome::Resume);

@@ -1,7 +1,7 @@
 //! A guest's memory in regions of 16 MiB: each is there or not, and is somewhere else each time that it comes.
 
-use crate::hash::{Backing, Kind, Page};
-use crate::mmu::{Access, Reflect, Resolution};
+use hv_core::hash::{Backing, Kind, Page};
+use hv_core::mmu::{Access, Reflect, Resolution};
 use ppc64_arch::addr::{GuestReal, HostReal};
 use ppc64_arch::hash::PageSize;
 use std::cell::{Cell, RefCell};
@@ -11,47 +11,56 @@ use std::collections::BTreeMap;
 pub const END: u64 = 64 << 20;
 /// A device of 16 MiB stands here.
 pub const DEVICE: u64 = 1 << 30;
-const REGION: u64 = 16 << 20;
+/// Bytes of a region, and of the device.
+pub const REGION: u64 = 16 << 20;
 
 /// Where a region is, and whether stores need nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
+    /// Host real address.
     pub frame: u64,
+    /// They need nothing.
     pub stores: bool,
 }
 
 /// The memory.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct Regions {
     regions: RefCell<BTreeMap<u64, Region>>,
     comings: Cell<u64>,
     /// Stores are refused: a read-only slot.
     pub read_only: Cell<bool>,
 }
 
-impl Memory {
+impl Regions {
+    /// The region of a guest real address, if it is there.
+    #[must_use]
     pub fn region(&self, at: u64) -> Option<Region> {
         self.regions.borrow().get(&(at / REGION)).copied()
     }
 
     /// It goes. The range that has to be evicted.
     pub fn take(&self, at: u64) -> (u64, u64) {
-        let number = at / REGION;
-        self.regions.borrow_mut().remove(&number);
-        (number * REGION, (number + 1) * REGION)
+        self.regions.borrow_mut().remove(&(at / REGION));
+        range(at)
     }
 
     /// It stays, but the next store is to be noticed. The range that has to be evicted.
     pub fn protect(&self, at: u64) -> (u64, u64) {
-        let number = at / REGION;
-        if let Some(region) = self.regions.borrow_mut().get_mut(&number) {
+        if let Some(region) = self.regions.borrow_mut().get_mut(&(at / REGION)) {
             region.stores = false;
         }
-        (number * REGION, (number + 1) * REGION)
+        range(at)
     }
 }
 
-impl Backing for Memory {
+/// Where the region of an address begins, and where it ends.
+const fn range(at: u64) -> (u64, u64) {
+    let number = at / REGION;
+    (number * REGION, (number + 1) * REGION)
+}
+
+impl Backing for Regions {
     type Pin<'a> = ();
 
     fn pin(&self) {}
