@@ -16,7 +16,7 @@ use super::calls::enter::{Twins, Wish, real_mode};
 use super::commit::Commit;
 use super::find::{Found, Sought};
 use super::lock::Glance;
-use super::machine::{Backing, Kind, Translations};
+use super::machine::{Backing, Translations};
 use super::table::Hpt;
 use crate::mmu::{Access, Resolution};
 use crate::sync::relax;
@@ -143,13 +143,12 @@ impl<T: Translations> Hpt<'_, T> {
         let at = sought.at.align_down(sought.base);
         let hash = Hashed::of(at, sought.segment, sought.base);
         for secondary in [false, true] {
-            let wish = Wish::of(backing, real_mode(at, pages, secondary))
-                .ok()
-                .filter(|wish| wish.kind == Kind::Memory && self.reverse.list(wish.entry.word1, pages).is_some());
-            let Some(wish) = wish else { return nothing };
+            let wish = Wish::of(backing, real_mode(at, pages, secondary));
+            let listed = wish.and_then(|wish| Ok((wish, self.list_for(wish)?)));
+            let Ok((wish, Some(list))) = listed else { return nothing };
             match self.any(self.shape().group(hash, secondary)) {
                 Ok(free) => {
-                    self.fill(backing, free, wish, Twins::None);
+                    self.fill(backing, free, wish, Some(list), Twins::None);
                     return Look::Again;
                 }
                 Err(Refusal::Busy) => return Look::Again,

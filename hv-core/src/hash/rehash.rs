@@ -46,8 +46,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
         let at = other.shape().page_of(index, entry, segment, pages);
         let secondary = entry.word0.contains(Word0::SECONDARY);
         let group = self.shape().group(Hashed::of(at, segment, pages.base()), secondary);
-        let free = self.any(group).map_err(|_: Refusal| Full)?;
-        let mut quiet = free.quiet(self);
+        let mut quiet = self.any(group).map_err(|_: Refusal| Full)?;
         quiet.claim(entry.word0, entry.word1);
         if let Some(list) = self.reverse.list(entry.word1, pages).filter(|_| !is_device(entry.word1)) {
             list.lock().link(quiet.index());
