@@ -151,7 +151,8 @@ impl LockedList<'_> {
     /// Unlinks one, whose lock the caller has.
     #[inline(always)]
     pub fn unlink(&mut self, index: u64) {
-        let (next, previous) = (self.next(index), self.previous(index));
+        let own = self.load(index);
+        let (next, previous) = (entry(own), entry(own >> 32));
         match previous {
             Some(previous) => self.store(previous, links(next, self.previous(previous))),
             None => self.first = link(next),

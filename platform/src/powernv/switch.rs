@@ -168,7 +168,7 @@ extern "C" fn call<S: Short>(desk: u64, vcpu: u64) -> Next {
 /// A hash guest's call.
 extern "C" fn hash_call<S: Short>(desk: u64, vcpu: u64) -> Next {
     // SAFETY: 1. as above.
-    unsafe { with(desk, vcpu, |short: &mut S, vcpu| ready(short.hash_call(vcpu), vcpu)) }
+    unsafe { with(desk, vcpu, |short: &mut S, vcpu| short.hash_call(vcpu)) }
 }
 
 /// Loads what the guest needs before it goes on.

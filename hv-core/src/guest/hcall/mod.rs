@@ -123,13 +123,20 @@ fn finish(vcpu: &mut Vcpu, answer: Answer) -> Flow {
     }
 }
 
-/// Does a call about a hash guest's table, as `work` has it, and sets r3: what [`handle`] does, in one piece. Such a call is of no interrupt's or other processor's concern, so that the caller goes on.
+/// Does a call about a hash guest's table, as `work` has it, and sets r3: what [`handle`] does, in one piece. Such a call is of no interrupt's or other processor's concern, so that the caller goes
+/// on; `false`: to make the call again, which another CPU was in the way of.
 #[inline(always)]
-pub fn handle_in_table(vcpu: &mut Vcpu, memory: &impl GuestMemory, work: impl FnOnce(&mut Vcpu, &dyn Calls) -> Answer) {
+pub fn handle_in_table(
+    vcpu: &mut Vcpu,
+    memory: &impl GuestMemory,
+    work: impl FnOnce(&mut Vcpu, &dyn Calls) -> Answer,
+) -> bool {
     let answer = match memory.hash() {
         _ if vcpu.in_problem_state() => Err(Rc::PRIVILEGE),
         Some(table) => work(vcpu, table),
         None => Err(Rc::FUNCTION),
     };
+    let done = !matches!(answer, Ok(Flow::Again));
     _ = finish(vcpu, answer);
+    done
 }

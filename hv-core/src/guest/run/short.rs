@@ -86,18 +86,24 @@ impl<H: Host, M: GuestMemory + FaultHandler> Short for Desk<'_, H, M> {
 }
 
 impl<H: Host, M: GuestMemory + FaultHandler> Desk<'_, H, M> {
-    /// Aside, so that the frequent calls do not pay for what it keeps.
+    /// Aside, so that the frequent calls do not pay for what it keeps. What has to be loaded anew is loaded by the next stay, for the same reason.
     #[inline(never)]
     fn other_call(&mut self, vcpu: &mut Vcpu) -> Next {
-        self.call(vcpu)
+        match self.call(vcpu) {
+            Next::Reload => {
+                vcpu.modes_changed = true;
+                self.begin(Begun::Call(Flow::Resume))
+            }
+            next => next,
+        }
     }
 
     /// A function for each call, from its exit to the entry: what would be handed on by memory keeps to registers.
     #[inline(never)]
     fn table_call(&mut self, vcpu: &mut Vcpu, work: impl FnOnce(&mut Vcpu, &dyn Calls) -> hcall::Answer) -> Next {
         self.counters.hcalls += 1;
-        hcall::handle_in_table(vcpu, self.memory, work);
-        Next::Resume
+        let done = hcall::handle_in_table(vcpu, self.memory, work);
+        if done { Next::Resume } else { self.begin(Begun::Call(Flow::Resume)) }
     }
 }
 
