@@ -62,9 +62,11 @@ pub enum Next {
     Begun = 2,
     /// Nothing was done: the stay ends with the exit as it is.
     Whole = 3,
+    /// It goes on in an interrupt of its own, which was delivered: SRR0 and SRR1 are loaded from the vCPU before, and so are DAR and DSISR if it says so.
+    Interrupt = 4,
 }
 
-/// Handles frequent exits without the vCPU's whole state: of its [`Vcpu`] only `regs` are true, and of these not r13 to r31.
+/// Handles frequent exits without the vCPU's whole state: of its [`Vcpu`] only `regs` are true, and of these not r13 to r31, and what nobody but the hypervisor writes.
 ///
 /// A platform may offer an exit here before it ends the stay, or never do so.
 pub trait Short {
@@ -77,6 +79,11 @@ pub trait Short {
     }
     /// A call: r0 to r12, nip and MSR are there, and may be changed.
     fn call(&mut self, vcpu: &mut Vcpu) -> Next;
+    /// The same of a hash guest. Neither [`Next::Reload`] nor [`Next::Interrupt`]: nothing is to be loaded, so that the frequent calls need not be looked after.
+    fn hash_call(&mut self, vcpu: &mut Vcpu) -> Next {
+        _ = vcpu;
+        Next::Whole
+    }
 }
 
 /// Runs a vCPU until its next exit.

@@ -266,6 +266,8 @@ pub struct Script<'a> {
     pub on_idle: std::boxed::Box<dyn FnMut() + 'a>,
     /// Whether exits are offered to the short way first.
     pub short_way: bool,
+    /// Calls are those of a hash guest.
+    pub hash: bool,
     /// How the exits went that ended there.
     pub resumed: Vec<Next>,
 }
@@ -278,6 +280,7 @@ impl<'a> Script<'a> {
             sleeps: Vec::new(),
             on_idle: std::boxed::Box::new(|| {}),
             short_way: false,
+            hash: false,
             resumed: Vec::new(),
         }
     }
@@ -300,13 +303,14 @@ impl World for Script<'_> {
         while let Some(mut stay) = self.stays.pop_front() {
             let exit = stay(vcpu, deadline);
             let next = match &exit {
+                Exit::Hcall if self.short_way && self.hash => short.hash_call(vcpu),
                 Exit::Hcall if self.short_way => short.call(vcpu),
                 Exit::Storage(fault) if self.short_way => short.storage(vcpu, fault),
                 Exit::HashStorage(fault) if self.short_way => short.hash_storage(vcpu, fault),
                 _ => Next::Whole,
             };
             match next {
-                Next::Resume | Next::Reload => self.resumed.push(next),
+                Next::Resume | Next::Reload | Next::Interrupt => self.resumed.push(next),
                 Next::Begun => return Exit::Begun,
                 Next::Whole => return exit,
             }

@@ -16,7 +16,7 @@ use super::calls::enter::{Twins, Wish, real_mode};
 use super::commit::Commit;
 use super::find::{Found, Sought};
 use super::lock::Glance;
-use super::machine::{Backing, Kind, Translations};
+use super::machine::{Backing, Translations};
 use super::table::Hpt;
 use crate::mmu::{Access, Resolution};
 use crate::sync::relax;
@@ -151,13 +151,12 @@ impl<T: Translations> Hpt<'_, T> {
         let hash = Hashed::of(at, sought.segment, sought.base);
         let groups = [false, true].map(|secondary| self.shape().group(hash, secondary));
         for (secondary, group) in [false, true].into_iter().zip(groups) {
-            let wish = Wish::of(backing, real_mode(at, pages, secondary))
-                .ok()
-                .filter(|wish| wish.kind == Kind::Memory && self.reverse.list(wish.entry.word1, pages).is_some());
-            let Some(wish) = wish else { return nothing };
+            let wish = Wish::of(backing, real_mode(at, pages, secondary));
+            let listed = wish.and_then(|wish| Ok((wish, self.list_for(wish)?)));
+            let Ok((wish, Some(list))) = listed else { return nothing };
             match self.any(group) {
                 Ok(free) => {
-                    self.fill(backing, free, wish, Twins::NoneIn(groups));
+                    self.fill(backing, free, wish, Some(list), Twins::NoneIn(groups));
                     return Look::Again;
                 }
                 Err(Refusal::Busy) => return Look::Again,

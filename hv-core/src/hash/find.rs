@@ -3,6 +3,7 @@
 use super::lock::{ABSENT, Glance, LOCK};
 use super::machine::Translations;
 use super::table::Hpt;
+use crate::sync::entry;
 use ppc64_arch::hash::table::Hashed;
 use ppc64_arch::hash::{Entry, PageSize, Pages, Segment, VirtualAddress, Word0};
 
@@ -40,10 +41,11 @@ impl<T: Translations> Hpt<'_, T> {
         let side = if secondary { Word0::SECONDARY } else { Word0::empty() };
         let (name, compared) = (Word0::naming(aligned) | side, Word0::AVA | Word0::SECONDARY);
         for place in self.group(self.shape().group(hash, secondary)) {
-            let word0 = place.word0();
+            let word0 = place.peek();
             if word0 & compared != name || !word0.intersects(Word0::VALID | ABSENT) {
                 continue;
             }
+            entry::acquire();
             let glance = if word0.contains(LOCK) { None } else { place.glance(word0) };
             let Some(glance) = glance else { return Found::Moving };
             match (Entry { word0, word1: glance.view }.pages(), glance.view.segment()) {

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   Place ── try_lock ──► Locked ── hide ──► Hidden ── flush ──► Quiet ── free, show, drop: absent ──► Place
-//!                           │  └── quiet (is absent or free) ───────▲
-//!                           └── drop: as it was
+//!     │                     │  └── quiet (is absent or free) ───────▲
+//!     │                     └── drop: as it was                    │
+//!     └── try_lock_free ───────────────────────────────────────────┘
 //! ```
 //!
 //! * [`Locked`]: nobody else changes the entry; hardware may use it, and may set R and C.
@@ -12,7 +13,7 @@
 
 use super::machine::Translations;
 use super::table::Hpt;
-use crate::sync::{AtomicU64, Ordering, relax};
+use crate::sync::{AtomicU64, Ordering, entry, relax};
 use heapless::Vec;
 use ppc64_arch::hash::tlbie::Operands;
 use ppc64_arch::hash::{Entry, Word0, Word1};
@@ -32,8 +33,8 @@ pub(super) const BATCH: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'t> {
     index: u64,
-    words: &'t [AtomicU64],
-    side: &'t [AtomicU64],
+    words: &'t [AtomicU64; 2],
+    side: &'t [AtomicU64; 2],
 }
 
 /// What was seen of an entry without its lock.
@@ -46,7 +47,7 @@ pub(super) struct Glance {
 
 impl<'t> Place<'t> {
     /// The place with these two doublewords and this side.
-    pub(super) const fn new(index: u64, words: &'t [AtomicU64], side: &'t [AtomicU64]) -> Self {
+    pub(super) const fn new(index: u64, words: &'t [AtomicU64; 2], side: &'t [AtomicU64; 2]) -> Self {
         Self { index, words, side }
     }
 
@@ -59,13 +60,21 @@ impl<'t> Place<'t> {
     /// Doubleword 0. Acquire: pairs with the release of whoever gave the lock back, or shows that somebody has it.
     #[inline]
     pub(super) fn word0(self) -> Word0 {
-        Word0::from_bits_retain(u64::from_be(self.words[0].load(Ordering::Acquire)))
+        let word0 = self.peek();
+        entry::acquire();
+        word0
+    }
+
+    /// Doubleword 0 for whoever is not interested in the rest, or calls [`entry::acquire`] if that turns out.
+    #[inline]
+    pub(super) fn peek(self) -> Word0 {
+        Word0::from_bits_retain(entry::follow(&self.words[0]))
     }
 
     /// Doubleword 1. Relaxed: under the lock only hardware writes it.
     #[inline]
     fn word1(self) -> Word1 {
-        Word1::from_bits_retain(u64::from_be(self.words[1].load(Ordering::Relaxed)))
+        Word1::from_bits_retain(entry::load(&self.words[1]))
     }
 
     /// The guest's view. Acquire: for who reads it without the lock, before looking at doubleword 0 again.
@@ -74,10 +83,16 @@ impl<'t> Place<'t> {
         Word1::from_bits_retain(self.side[0].load(Ordering::Acquire))
     }
 
+    /// The guest's view for whoever has the lock. Relaxed: nobody else writes it, and the lock brought what its last holder wrote.
+    #[inline]
+    fn own_view(self) -> Word1 {
+        Word1::from_bits_retain(self.side[0].load(Ordering::Relaxed))
+    }
+
     /// Release: what was done before is seen by whoever sees this.
     #[inline]
     fn store_word0(self, word: Word0) {
-        self.words[0].store(word.bits().to_be(), Ordering::Release);
+        entry::store_release(&self.words[0], word.bits());
     }
 
     /// What stands here; `None` if it is free, or changed while it was looked at.
@@ -102,23 +117,40 @@ impl<'t> Place<'t> {
     /// Takes the lock, if nobody has it.
     #[inline]
     pub(super) fn try_lock(self) -> Option<Locked<'t>> {
-        let word0 = self.word0();
-        if word0.contains(LOCK) {
-            return None;
-        }
-        let (from, to) = (word0.bits().to_be(), word0.union(LOCK).bits().to_be());
+        // What it says counts only if the comparison finds it again.
+        let word0 = Word0::from_bits_retain(entry::load(&self.words[0]));
+        if word0.contains(LOCK) { None } else { self.lock_as(word0, entry::in_memory(word0.bits())) }
+    }
+
+    /// Takes the lock of a place that is free, if it is and nobody has it. Hardware has nothing of such a place.
+    #[inline]
+    pub(super) fn try_lock_free(self) -> Option<Quiet<'t>> {
+        Some(Quiet { locked: self.lock_as(Word0::empty(), 0)?, recorded: Word1::empty() })
+    }
+
+    /// Takes the lock if doubleword 0 is `word0`, `from` in memory.
+    #[inline]
+    fn lock_as(self, word0: Word0, from: u64) -> Option<Locked<'t>> {
+        let to = from | LOCK.bits().to_be();
         // Acquire: everything that the last holder did, and knew. Release: an eviction's turn at the lock is seen by a fault that has the next one, with what was done before it.
         self.words[0].compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         Some(Locked { place: self, word0 })
     }
 
     /// Takes the lock, or gives up after a while: its holder may be waiting for a flush.
+    #[inline]
     pub(super) fn lock(self) -> Option<Locked<'t>> {
-        for _ in 0..PATIENCE {
+        self.try_lock().or_else(|| self.lock_patiently())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lock_patiently(self) -> Option<Locked<'t>> {
+        for _ in 1..PATIENCE {
+            relax();
             if let Some(locked) = self.try_lock() {
                 return Some(locked);
             }
-            relax();
         }
         None
     }
@@ -162,28 +194,39 @@ impl<'t> Locked<'t> {
     }
 
     /// The guest's view, with what hardware has recorded so far.
+    #[inline]
     pub(super) fn view(&self) -> Word1 {
         let recorded = if self.is_shown() { self.shown() & Word1::RECORDED } else { Word1::empty() };
-        self.place.view() | recorded
+        self.place.own_view() | recorded
     }
 
     /// Changes R and C of the view alone. Release: who sees it without the lock sees after it that the lock was taken.
+    #[inline]
     pub(super) fn set_view(&self, view: Word1) {
         self.place.side[0].store(view.bits(), Ordering::Release);
     }
 
     /// What hardware reads as doubleword 1 of an entry that is shown.
+    #[inline]
     pub(super) fn shown(&self) -> Word1 {
         self.place.word1()
     }
 
     /// The entry as the guest has it.
+    #[inline]
     pub(super) fn guests(&self) -> Entry {
+        Entry { word1: self.view(), ..self.known() }
+    }
+
+    /// The entry as the guest has it, but for what hardware has recorded since it was shown.
+    #[inline]
+    pub(super) fn known(&self) -> Entry {
         let valid = if self.is_free() { Word0::empty() } else { Word0::VALID };
-        Entry { word0: self.word0 & GUESTS | valid, word1: self.view() }
+        Entry { word0: self.word0 & GUESTS | valid, word1: self.place.own_view() }
     }
 
     /// Clears V. What hardware has cached of it is still to be flushed.
+    #[inline]
     pub(super) fn hide(mut self) -> Hidden<'t> {
         let owed = self.is_shown();
         if owed {
@@ -194,7 +237,11 @@ impl<'t> Locked<'t> {
     }
 
     /// Clears V and flushes: an entry that was not shown owes nothing.
+    #[inline]
     pub(super) fn quiet<T: Translations>(self, table: &Hpt<'_, T>) -> Quiet<'t> {
+        if !self.is_shown() {
+            return Quiet { locked: self, recorded: Word1::empty() };
+        }
         let hidden = self.hide();
         hidden.flush(table);
         hidden.merge()
@@ -210,6 +257,7 @@ pub struct Hidden<'t> {
 }
 
 impl<'t> Hidden<'t> {
+    #[inline(always)]
     fn flush<T: Translations>(&self, table: &Hpt<'_, T>) {
         if self.owed {
             table.hardware.forget(&[self.operands(table)]);
@@ -221,17 +269,19 @@ impl<'t> Hidden<'t> {
         core::mem::forget(self);
     }
 
+    #[inline(always)]
     fn operands<T: Translations>(&self, table: &Hpt<'_, T>) -> Operands {
-        let entry = Entry { word0: self.locked.word0, word1: self.locked.place.view() };
+        let entry = Entry { word0: self.locked.word0, word1: self.locked.place.own_view() };
         // An entry whose sizes cannot be told is one that nobody wrote: memory gone bad.
         table.operands(self.locked.index(), entry).unwrap_or_else(|| table.everything())
     }
 
     /// Takes over what hardware recorded, which it does no more.
+    #[inline]
     pub(super) fn merge(self) -> Quiet<'t> {
         let recorded = if self.owed { self.locked.place.word1() & Word1::RECORDED } else { Word1::empty() };
         let locked = self.locked;
-        locked.set_view(locked.place.view() | recorded);
+        locked.set_view(locked.place.own_view() | recorded);
         Quiet { locked, recorded }
     }
 }
@@ -271,7 +321,7 @@ impl<'t> Quiet<'t> {
 
     /// The guest's view: all that is known.
     pub(super) fn view(&self) -> Word1 {
-        self.locked.place.view()
+        self.locked.place.own_view()
     }
 
     /// Changes the guest's view.
@@ -280,6 +330,7 @@ impl<'t> Quiet<'t> {
     }
 
     /// Gives a free entry to the guest. Its name stands there from now on, still locked.
+    #[inline]
     pub(super) fn claim(&mut self, word0: Word0, view: Word1) {
         self.set_view(view);
         self.locked.word0 = (word0 & GUESTS) | ABSENT;
@@ -287,15 +338,17 @@ impl<'t> Quiet<'t> {
     }
 
     /// Valid for both: doubleword 1 first, then doubleword 0 with V, when the lock is given back (ISA 3.1B Book III 6.10.1, "Adding a Page Table Entry").
+    #[inline]
     pub(super) fn show(mut self, word1: Word1) {
-        self.locked.place.words[1].store(word1.bits().to_be(), Ordering::Relaxed);
+        entry::store(&self.locked.place.words[1], word1.bits());
         self.locked.word0 = (self.locked.word0 & GUESTS) | Word0::VALID;
     }
 
     /// Nobody's any more. It has been unlinked from the reverse map.
+    #[inline]
     pub(super) fn free(mut self) {
         self.set_view(Word1::empty());
-        self.locked.place.words[1].store(0, Ordering::Relaxed);
+        entry::store(&self.locked.place.words[1], 0);
         self.locked.word0 = Word0::empty();
     }
 }

@@ -55,6 +55,7 @@ impl<'m> Reverse<'m> {
     }
 
     /// The list of the entry with this view; `None` for what is no memory.
+    #[inline]
     pub fn list(&self, view: Word1, pages: Pages) -> Option<List<'m>> {
         let at = view.real(pages);
         if at >= self.end {
@@ -91,6 +92,7 @@ pub(super) struct List<'m> {
 
 impl<'m> List<'m> {
     /// Takes its lock. Who has it looks at some entries and waits for nobody, so this is soon.
+    #[inline]
     pub fn lock(self) -> LockedList<'m> {
         loop {
             // Relaxed: whatever was seen is tried for, and compared.
@@ -112,6 +114,7 @@ pub(super) struct LockedList<'m> {
 }
 
 impl Drop for LockedList<'_> {
+    #[inline]
     fn drop(&mut self) {
         // Release: pairs with the acquire of the next holder.
         self.list.head.store(self.first, Ordering::Release);
@@ -130,6 +133,7 @@ impl LockedList<'_> {
     }
 
     /// Links an entry, whose lock the caller has.
+    #[inline]
     pub fn link(&mut self, index: u64) {
         let first = self.first();
         self.store(index, links(first, None));
@@ -140,8 +144,10 @@ impl LockedList<'_> {
     }
 
     /// Unlinks one, whose lock the caller has.
+    #[inline(always)]
     pub fn unlink(&mut self, index: u64) {
-        let (next, previous) = (self.next(index), self.previous(index));
+        let own = self.load(index);
+        let (next, previous) = (entry(own), entry(own >> 32));
         match previous {
             Some(previous) => self.store(previous, links(next, self.previous(previous))),
             None => self.first = link(next),

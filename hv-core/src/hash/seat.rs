@@ -73,7 +73,7 @@ impl<'s, H: Hardware, T: Translations, D: Discipline> Backing for HashSeat<'s, '
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn look(&self, at: GuestReal, size: PageSize) -> Option<Page> {
         let (frame, stores) = self.seat.look(at, size.bytes())?;
         Some(Page { frame, stores })
@@ -85,10 +85,12 @@ impl<'s, H: Hardware, T: Translations, D: Discipline> Backing for HashSeat<'s, '
 }
 
 impl<H: Hardware, T: Translations, D: Discipline> Calls for HashSeat<'_, '_, H, T, D> {
+    #[inline(always)]
     fn enter(&self, flags: u64, index: u64, claim: PaprEntry) -> Result<u64, Refusal> {
         self.tables.enter(self, flags, index, claim)
     }
 
+    #[inline(always)]
     fn remove(&self, flags: u64, index: u64, value: u64) -> Result<PaprEntry, Refusal> {
         self.tables.remove(self, flags, index, value)
     }
@@ -101,6 +103,7 @@ impl<H: Hardware, T: Translations, D: Discipline> Calls for HashSeat<'_, '_, H, 
         self.tables.read(self, flags, index)
     }
 
+    #[inline(always)]
     fn protect(&self, flags: u64, index: u64, value: u64) -> Result<(), Refusal> {
         self.tables.protect(self, flags, index, value)
     }

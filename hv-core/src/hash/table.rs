@@ -75,6 +75,12 @@ pub enum Misfit {
     Length,
 }
 
+/// A place's two doublewords stand side by side, in the table and in the sides.
+#[inline]
+const fn pairs(words: &[AtomicU64]) -> &[[AtomicU64; 2]] {
+    words.as_chunks().0
+}
+
 /// A hash guest's table.
 #[derive(Debug)]
 pub struct Hpt<'m, T> {
@@ -116,17 +122,21 @@ impl<'m, T: Translations> Hpt<'m, T> {
     #[must_use]
     #[inline]
     pub(super) fn place(&self, index: u64) -> Option<Place<'m>> {
-        let first = usize::try_from(index).ok()?.checked_mul(2)?;
-        let range = first..first.checked_add(2)?;
-        Some(Place::new(index, self.parts.entries.get(range.clone())?, self.parts.sides.get(range)?))
+        let at = usize::try_from(index).ok()?;
+        Some(Place::new(index, pairs(self.parts.entries).get(at)?, pairs(self.parts.sides).get(at)?))
     }
 
     /// The places of the group that begins with number `first`.
-    pub(super) fn group(&self, first: u64) -> impl Iterator<Item = Place<'m>> {
-        (first..first + GROUP as u64).filter_map(|index| self.place(index))
+    #[inline]
+    pub(super) fn group(&self, first: u64) -> impl Iterator<Item = Place<'m>> + use<'m, T> {
+        let from = usize::try_from(first).unwrap_or(usize::MAX);
+        let part = |words| pairs(words).get(from..from.saturating_add(GROUP)).unwrap_or_default();
+        let places = part(self.parts.entries).iter().zip(part(self.parts.sides));
+        (first..).zip(places).map(|(index, (words, side))| Place::new(index, words, side))
     }
 
     /// What drops the translation that hardware may have of an entry. `None`: nobody wrote such an entry.
+    #[inline(always)]
     pub(super) fn operands(&self, index: u64, entry: Entry) -> Option<Operands> {
         let (segment, pages) = (entry.word1.segment()?, entry.pages()?);
         Some(Operands::page(self.lpid, self.parts.shape.page_of(index, entry, segment, pages), segment, pages))

@@ -124,8 +124,18 @@ impl<'m, T: Translations> Tables<'m, T> {
     /// Nobody exchanges or empties it meanwhile: the caller has seen to that.
     unsafe fn present<R>(&self, work: impl FnOnce(&Hpt<'m, T>) -> R) -> R {
         // Acquire: the table before the word that says that it is present.
-        let which = self.state.load(Ordering::Acquire) & WHICH;
-        self.cells[which as usize].with(|cell| {
+        let state = self.state.load(Ordering::Acquire);
+        // SAFETY: 1. passed on to the caller.
+        unsafe { self.present_in(state, work) }
+    }
+
+    /// The same for whoever has looked at the state already, by an Acquire load.
+    ///
+    /// # Safety
+    /// As for [`present`](Self::present).
+    #[inline]
+    unsafe fn present_in<R>(&self, state: u64, work: impl FnOnce(&Hpt<'m, T>) -> R) -> R {
+        self.cells[(state & WHICH) as usize].with(|cell| {
             // SAFETY: 1. Nobody writes it, by the caller.
             match unsafe { &*cell } {
                 Some(table) => work(table),
@@ -136,14 +146,16 @@ impl<'m, T: Translations> Tables<'m, T> {
     }
 
     /// Works with the present table, unless it is being exchanged.
+    #[inline]
     fn pinned<B: Backing, R>(&self, backing: &B, work: impl FnOnce(&Hpt<'m, T>) -> R) -> Option<R> {
         let _pin = backing.pin();
         // Acquire: as in `present`. The pin's fence is before it, and pairs with that of the grace period behind `close`: either this sees it closed, or that waits for the pin.
         let state = self.state.load(Ordering::Acquire);
         // SAFETY: 1. An exchange waits for the pin.
-        (state & CLOSED == 0).then(|| unsafe { self.present(work) })
+        (state & CLOSED == 0).then(|| unsafe { self.present_in(state, work) })
     }
 
+    #[inline]
     fn call<B: Backing, R>(
         &self,
         backing: &B,
@@ -156,6 +168,7 @@ impl<'m, T: Translations> Tables<'m, T> {
     ///
     /// # Errors
     /// [`Refusal`].
+    #[inline]
     pub fn enter<B: Backing>(&self, backing: &B, flags: u64, index: u64, claim: PaprEntry) -> Result<u64, Refusal> {
         self.call(backing, |table| table.enter(&Pinned(backing), flags, index, claim))
     }
@@ -164,6 +177,7 @@ impl<'m, T: Translations> Tables<'m, T> {
     ///
     /// # Errors
     /// [`Refusal`].
+    #[inline]
     pub fn remove<B: Backing>(&self, backing: &B, flags: u64, index: u64, value: u64) -> Result<PaprEntry, Refusal> {
         self.call(backing, |table| table.remove(flags, index, value))
     }
@@ -188,6 +202,7 @@ impl<'m, T: Translations> Tables<'m, T> {
     ///
     /// # Errors
     /// [`Refusal`].
+    #[inline]
     pub fn protect<B: Backing>(&self, backing: &B, flags: u64, index: u64, value: u64) -> Result<(), Refusal> {
         self.call(backing, |table| table.protect(flags, index, value))
     }
@@ -339,17 +354,20 @@ impl<B: Backing> Backing for Pinned<'_, B> {
     where
         Self: 'a;
 
+    #[inline]
     fn pin(&self) {}
 
+    #[inline]
     fn largest(&self) -> PageSize {
         self.0.largest()
     }
 
+    #[inline]
     fn kind(&self, at: GuestReal, size: PageSize) -> Kind {
         self.0.kind(at, size)
     }
 
-    #[inline]
+    #[inline(always)]
     fn look(&self, at: GuestReal, size: PageSize) -> Option<Page> {
         self.0.look(at, size)
     }

@@ -379,11 +379,11 @@ impl<'a, 'm, H: Hardware, D: Discipline> Seat<'a, 'm, H, D> {
 
     /// The page of `size` at `at` in host memory, if it is there in one piece, and whether it may be stored to without a fault. Under a pin of the caller's: a slot that was seen open stays so.
     #[cfg(feature = "hash")]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look(&self, at: GuestReal, size: u64) -> Option<(HostReal, bool)> {
         let Found::Slot(_) = self.space.slots().find(at, self.cpu.borrow().hint) else { return None };
         // SAFETY: 1. The caller is pinned, and the slot was stable after that.
-        let seen = unsafe { self.space.walk(at) };
+        let seen = unsafe { self.space.walk_here(at) };
         match (seen.entry(), seen.place.level.leaf) {
             (Entry::Leaf(leaf), Some(of)) if size <= of.bytes() && permits(leaf, Access::Read) => {
                 let frame = leaf.frame().checked_add(at.offset_in(of) & !(size - 1))?;

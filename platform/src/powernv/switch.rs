@@ -102,13 +102,12 @@ pub fn take_reset(vcpu: &mut Vcpu) -> bool {
 /// tables translate to nothing but its own memory.
 pub unsafe fn run<S: Short>(vcpu: &mut Vcpu, kind: Kind, short: &mut S) -> Left {
     let function = |entry: *const ()| entry.addr() as u64;
-    let storage = match kind {
-        Kind::Hash => [hash_data::<S> as *const (), hash_fetch::<S> as *const ()],
-        _ => [data::<S> as *const (), fetch::<S> as *const ()],
+    let handlers = match kind {
+        Kind::Hash => [hash_data::<S> as *const (), hash_fetch::<S> as *const (), hash_call::<S> as *const ()],
+        _ => [data::<S> as *const (), fetch::<S> as *const (), call::<S> as *const ()],
     };
     vcpu.platform[word::DESK] = core::ptr::from_mut(short).addr() as u64;
-    [vcpu.platform[word::DATA], vcpu.platform[word::FETCH]] = storage.map(function);
-    vcpu.platform[word::CALL] = function(call::<S> as *const ());
+    [vcpu.platform[word::DATA], vcpu.platform[word::FETCH], vcpu.platform[word::CALL]] = handlers.map(function);
     // Between two stays it names this CPU's own area.
     vcpu.platform[word::AREA] = hypervisor::hsprg0();
     let desk: *mut S = short;
@@ -144,7 +143,7 @@ extern "C" fn hash_data<S: Short>(desk: u64, vcpu: u64, cause: u64, ea: u64, asd
     unsafe {
         with(desk, vcpu, |short: &mut S, vcpu| {
             let fault = exits::hash_data_fault(vcpu, cause, ea, asdr, Keys::live());
-            short.hash_storage(vcpu, &fault)
+            ready(short.hash_storage(vcpu, &fault), vcpu)
         })
     }
 }
@@ -155,7 +154,7 @@ extern "C" fn hash_fetch<S: Short>(desk: u64, vcpu: u64, _: u64, at: u64, asdr: 
     unsafe {
         with(desk, vcpu, |short: &mut S, vcpu| {
             let fault = exits::hash_fetch_fault(vcpu, at, asdr, Keys::live());
-            short.hash_storage(vcpu, &fault)
+            ready(short.hash_storage(vcpu, &fault), vcpu)
         })
     }
 }
@@ -163,15 +162,24 @@ extern "C" fn hash_fetch<S: Short>(desk: u64, vcpu: u64, _: u64, at: u64, asdr: 
 /// A call.
 extern "C" fn call<S: Short>(desk: u64, vcpu: u64) -> Next {
     // SAFETY: 1. as above.
-    unsafe {
-        with(desk, vcpu, |short: &mut S, vcpu| match short.call(vcpu) {
-            Next::Reload => {
-                super::world::load_modes(vcpu);
-                Next::Resume
-            }
-            next => next,
-        })
+    unsafe { with(desk, vcpu, |short: &mut S, vcpu| ready(short.call(vcpu), vcpu)) }
+}
+
+/// A hash guest's call.
+extern "C" fn hash_call<S: Short>(desk: u64, vcpu: u64) -> Next {
+    // SAFETY: 1. as above.
+    unsafe { with(desk, vcpu, |short: &mut S, vcpu| short.hash_call(vcpu)) }
+}
+
+/// Loads what the guest needs before it goes on.
+#[inline]
+fn ready(next: Next, vcpu: &mut Vcpu) -> Next {
+    match next {
+        Next::Reload => super::world::load_modes(vcpu),
+        Next::Interrupt => super::world::load_interrupt(vcpu),
+        Next::Resume | Next::Begun | Next::Whole => return next,
     }
+    Next::Resume
 }
 
 /// # Safety

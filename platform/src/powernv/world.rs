@@ -76,10 +76,7 @@ impl Bare {
         let msr = Srr1::from_bits_retain(vcpu.regs.msr).msr();
         vcpu.regs.msr = (msr.difference(Msr::HV) | Msr::ME).bits();
         self.take_cpu(vcpu);
-        if core::mem::take(&mut vcpu.load_dar) {
-            live::DAR.set(vcpu.regs.dar);
-            live::DSISR.set(vcpu.regs.dsisr);
-        }
+        load_storage_registers(vcpu);
         let ours = if self.kind == Kind::Hash { self.hash_lpcr } else { self.lpcr };
         vcpu.set_lpcr_bits(ours | modes::TRANSLATION, ours);
         if vcpu.modes_changed {
@@ -152,6 +149,24 @@ pub fn load_modes(vcpu: &mut Vcpu) {
         }
     }
     cpu::isync();
+}
+
+/// Loads what an interrupt that was delivered on the short way says: SRR0 and SRR1 are the guest's there.
+pub fn load_interrupt(vcpu: &mut Vcpu) {
+    load_storage_registers(vcpu);
+    // SAFETY: 1. the switch returns to the guest by HSRR0 and HSRR1.
+    unsafe {
+        hypervisor::set_srr0(vcpu.hv.srr0);
+        hypervisor::set_srr1(vcpu.hv.srr1);
+    }
+}
+
+/// Loads DAR and DSISR if an interrupt that was delivered has set them.
+fn load_storage_registers(vcpu: &mut Vcpu) {
+    if core::mem::take(&mut vcpu.load_dar) {
+        live::DAR.set(vcpu.regs.dar);
+        live::DSISR.set(vcpu.regs.dsisr);
+    }
 }
 
 /// Registers that software uses as it likes, and those of an interrupt that the guest is about to handle.

@@ -17,7 +17,7 @@ pub use cache::{CACHE_LINE, copy, sync_instructions, zero};
 pub use doorbell::{hush, hush_privileged, ring, ring_privileged};
 pub use hcall::{Hcall, hcall};
 pub use misc::{darn, medium_priority, timebase, very_low_priority};
-pub use order::{load_big_endian, swap_bytes};
+pub use order::{load_big_endian, store_big_endian, swap_bytes};
 pub use slb::{give_segments, take_segments};
 pub use stop::stop;
 pub use tlb::{

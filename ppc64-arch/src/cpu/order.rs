@@ -1,5 +1,5 @@
 //! Doublewords in the other byte order. Tables are big-endian and we are little-endian; before POWER10 no instruction swaps a register, and doing it by
-//! shifts takes thirteen. Memory does it in one (`ldbrx`, Power ISA 3.1B Book I 3.3.4.1).
+//! shifts takes thirteen. Memory does it in one (`ldbrx` and `stdbrx`, Power ISA 3.1B Book I 3.3.4.1).
 
 use core::arch::asm;
 use core::mem::MaybeUninit;
@@ -18,6 +18,16 @@ pub unsafe fn load_big_endian(at: *const u64) -> u64 {
     // SAFETY: 1. the caller vouches for the address; 2. nothing is written.
     unsafe { asm!("ldbrx {}, 0, {}", out(reg) value, in(reg) at, options(nostack, readonly, preserves_flags)) }
     value
+}
+
+/// Stores a doubleword big-endian, at once. Nothing is ordered.
+///
+/// # Safety
+/// `at` is aligned and may be written, if necessary while others read it.
+#[inline]
+pub unsafe fn store_big_endian(at: *mut u64, value: u64) {
+    // SAFETY: 1. the caller vouches for the address.
+    unsafe { asm!("stdbrx {}, 0, {}", in(reg) value, in(reg) at, options(nostack, preserves_flags)) }
 }
 
 /// The doubleword with its bytes in the opposite order.

@@ -95,6 +95,7 @@ impl Shape {
     /// The virtual address of the page that the entry in place `index` is about. Bits between the base page's offset and AVA come from the place; a table of a
     /// model, which has too few groups, does not give all of them.
     #[must_use]
+    #[inline]
     pub const fn page_of(self, index: u64, entry: Entry, segment: Segment, pages: Pages) -> VirtualAddress {
         let group = index / GROUP as u64;
         let hash = if entry.word0.contains(Word0::SECONDARY) { !group } else { group };

@@ -17,9 +17,24 @@ const FIGURES: [&str; 9] = [
     "unmap",
 ];
 
-/// With and without a budget.
+/// The same of a hash guest.
+const HASH_FIGURES: [&str; 11] = [
+    "null-hcall",
+    "zero-write-4k",
+    "enter-absent",
+    "mapped-zero-write",
+    "enter",
+    "enter-exact",
+    "read",
+    "protect",
+    "remove",
+    "mapped-touch",
+    "told",
+];
+
+/// With and without a budget, and a hash guest.
 pub fn cases() -> Vec<Case> {
-    vec![Case::new("measure/phases", phases), Case::new("measure/page-in", page_in)]
+    vec![Case::new("measure/phases", phases), Case::new("measure/page-in", page_in), Case::new("measure/hash", hash)]
 }
 
 fn phases(setting: &Setting) -> Result<String> {
@@ -29,6 +44,11 @@ fn phases(setting: &Setting) -> Result<String> {
 fn page_in(setting: &Setting) -> Result<String> {
     let append = "samewise.bench=on measure=page-in";
     measured(setting, &["--budget", "64M", "--append", append], &["page-out", "page-in"])
+}
+
+fn hash(setting: &Setting) -> Result<String> {
+    let options = ["--platform", "powernv10", "--mmu", "hash", "--granule", "4k", "--append", "measure=hash"];
+    measured(setting, &options, &HASH_FIGURES)
 }
 
 fn measured(setting: &Setting, options: &[&str], figures: &[&str]) -> Result<String> {

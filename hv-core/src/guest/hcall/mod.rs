@@ -9,7 +9,7 @@ mod measuring;
 mod memory;
 mod processor;
 mod table;
-mod table_entries;
+pub(super) mod table_entries;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +19,7 @@ use super::machine::{Flow, Machine};
 use super::sched::State;
 use super::stats::Counters;
 use super::vcpu::Vcpu;
+use crate::hash::Calls;
 use crate::papr::Rc;
 use crate::papr::hcall::{H_SET_SPRG0, H_SIGNAL_SYS_RESET};
 
@@ -99,19 +100,43 @@ pub fn handle(call: &mut Call<'_>) -> Flow {
         debug!("hcall {=u64:#x} is not offered", number);
         Err(Rc::FUNCTION)
     };
+    finish(call.vcpu, answer)
+}
+
+/// Gives the caller its answer: what happens next.
+#[inline]
+fn finish(vcpu: &mut Vcpu, answer: Answer) -> Flow {
     match answer {
         Ok(Flow::Again) => {
             // Behind `sc`; its registers are as they were.
-            call.vcpu.regs.nip = call.vcpu.regs.nip.wrapping_sub(INSTRUCTION);
+            vcpu.regs.nip = vcpu.regs.nip.wrapping_sub(INSTRUCTION);
             Flow::Resume
         }
         Ok(flow) => {
-            call.vcpu.set_return(Rc::SUCCESS);
+            vcpu.set_return(Rc::SUCCESS);
             flow
         }
         Err(rc) => {
-            call.vcpu.set_return(rc);
+            vcpu.set_return(rc);
             Flow::Resume
         }
     }
+}
+
+/// Does a call about a hash guest's table, as `work` has it, and sets r3: what [`handle`] does, in one piece. Such a call is of no interrupt's or other processor's concern, so that the caller goes
+/// on; `false`: to make the call again, which another CPU was in the way of.
+#[inline(always)]
+pub fn handle_in_table(
+    vcpu: &mut Vcpu,
+    memory: &impl GuestMemory,
+    work: impl FnOnce(&mut Vcpu, &dyn Calls) -> Answer,
+) -> bool {
+    let answer = match memory.hash() {
+        _ if vcpu.in_problem_state() => Err(Rc::PRIVILEGE),
+        Some(table) => work(vcpu, table),
+        None => Err(Rc::FUNCTION),
+    };
+    let done = !matches!(answer, Ok(Flow::Again));
+    _ = finish(vcpu, answer);
+    done
 }

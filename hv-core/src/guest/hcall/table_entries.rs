@@ -3,7 +3,9 @@
 //! What they do is in [`crate::hash`]; here are registers and return codes. A call that met another CPU at its entry is made again by the guest, which does not notice: its instruction is executed once more.
 
 use super::{Answer, Call};
+use crate::guest::claim::Claim;
 use crate::guest::machine::Flow;
+use crate::guest::vcpu::Vcpu;
 use crate::hash::{Bulk, Calls, Recorded, Refusal, Unresized};
 use crate::papr::Rc;
 use crate::sync::relax;
@@ -12,6 +14,12 @@ use ppc64_arch::hash::PaprEntry;
 /// The table, if the guest has one.
 fn table<'a>(call: &Call<'a>) -> Result<&'a dyn Calls, Rc> {
     call.memory.hash().ok_or(Rc::FUNCTION)
+}
+
+/// Does a call in the table, if the guest has one.
+fn in_table(call: &mut Call<'_>, work: impl FnOnce(&mut Vcpu, &dyn Calls) -> Answer) -> Answer {
+    let table = table(call)?;
+    work(call.vcpu, table)
 }
 
 /// What a refusal is to the guest; `None`: nothing, it makes the call again.
@@ -26,10 +34,11 @@ const fn code(refusal: Refusal) -> Option<Rc> {
 }
 
 /// Ends a call: with results from r4 on, with an error, or by making it again.
-fn end(call: &mut Call<'_>, done: Result<&[u64], Refusal>) -> Answer {
+#[inline]
+fn end<const N: usize>(vcpu: &mut Vcpu, done: Result<[u64; N], Refusal>) -> Answer {
     match done {
         Ok(results) => {
-            results.iter().enumerate().for_each(|(n, value)| call.vcpu.set_result(n, *value));
+            results.into_iter().enumerate().for_each(|(n, value)| vcpu.set_result(n, value));
             Ok(Flow::Resume)
         }
         Err(refusal) => code(refusal).map_or(Ok(Flow::Again), Err),
@@ -38,21 +47,33 @@ fn end(call: &mut Call<'_>, done: Result<&[u64], Refusal>) -> Answer {
 
 /// H_ENTER. r4: flags, r5: entry, r6 and r7: what it is to be. Result r4: the entry.
 pub fn enter(call: &mut Call<'_>) -> Answer {
-    let [flags, index, word0, word1] = args(call);
-    let entered = table(call)?.enter(flags, index, PaprEntry { word0, word1 });
-    end(call, entered.as_ref().map(core::slice::from_ref).map_err(|refusal| *refusal))
+    in_table(call, enter_in)
+}
+
+/// The same in the table, for the short way.
+#[inline(always)]
+pub fn enter_in(vcpu: &mut Vcpu, table: &dyn Calls) -> Answer {
+    let [flags, index, word0, word1] = args(vcpu);
+    let entered = table.enter(flags, index, PaprEntry { word0, word1 });
+    end(vcpu, entered.map(|index| [index]))
 }
 
 /// H_REMOVE. r4: flags, r5: entry, r6: what it has to be. Results r4, r5: what it was.
 pub fn remove(call: &mut Call<'_>) -> Answer {
-    let [flags, index, value] = args(call);
-    let removed = table(call)?.remove(flags, index, value).map(|was| [was.word0, was.word1]);
-    end(call, removed.as_ref().map(|was| was.as_slice()).map_err(|refusal| *refusal))
+    in_table(call, remove_in)
+}
+
+/// The same in the table, for the short way.
+#[inline(always)]
+pub fn remove_in(vcpu: &mut Vcpu, table: &dyn Calls) -> Answer {
+    let [flags, index, value] = args(vcpu);
+    let removed = table.remove(flags, index, value);
+    end(vcpu, removed.map(|was| [was.word0, was.word1]))
 }
 
 /// H_BULK_REMOVE. r4 to r11: up to four requests, which become their answers.
 pub fn bulk_remove(call: &mut Call<'_>) -> Answer {
-    let (table, words) = (table(call)?, args(call));
+    let (table, words) = (table(call)?, args(call.vcpu));
     let mut bulk = Bulk::new(words);
     let done = loop {
         match table.bulk_remove(&mut bulk) {
@@ -62,27 +83,33 @@ pub fn bulk_remove(call: &mut Call<'_>) -> Answer {
         }
     };
     bulk.words.into_iter().enumerate().for_each(|(n, word)| call.vcpu.set_result(n, word));
-    end(call, done.map(|()| [].as_slice()))
+    end(call.vcpu, done.map(|()| []))
 }
 
 /// H_READ. r4: flags, r5: entry. Results r4 and r5, or r4 to r11: what it is, or four are.
 pub fn read(call: &mut Call<'_>) -> Answer {
-    let [flags, index] = args(call);
+    let [flags, index] = args(call.vcpu);
     match table(call)?.read(flags, index) {
         Ok(four) => {
             let words = four.entries().iter().flat_map(|entry| [entry.word0, entry.word1]);
             words.enumerate().for_each(|(n, word)| call.vcpu.set_result(n, word));
             Ok(Flow::Resume)
         }
-        Err(refusal) => end(call, Err(refusal)),
+        Err(refusal) => end::<0>(call.vcpu, Err(refusal)),
     }
 }
 
 /// H_PROTECT. r4: flags, r5: entry, r6: what it has to be.
 pub fn protect(call: &mut Call<'_>) -> Answer {
-    let [flags, index, value] = args(call);
-    let protected = table(call)?.protect(flags, index, value);
-    end(call, protected.map(|()| [].as_slice()))
+    in_table(call, protect_in)
+}
+
+/// The same in the table, for the short way.
+#[inline(always)]
+pub fn protect_in(vcpu: &mut Vcpu, table: &dyn Calls) -> Answer {
+    let [flags, index, value] = args(vcpu);
+    let protected = table.protect(flags, index, value);
+    end(vcpu, protected.map(|()| []))
 }
 
 /// H_CLEAR_REF. r4: flags, r5: entry. Result r4: its second doubleword, as it was.
@@ -96,20 +123,20 @@ pub fn clear_changed(call: &mut Call<'_>) -> Answer {
 }
 
 fn clear(call: &mut Call<'_>, what: Recorded) -> Answer {
-    let [_flags, index] = args(call);
+    let [_flags, index] = args(call.vcpu);
     let was = table(call)?.clear(what, index);
-    end(call, was.as_ref().map(core::slice::from_ref).map_err(|refusal| *refusal))
+    end(call.vcpu, was.map(|word1| [word1]))
 }
 
 /// H_RESIZE_HPT_PREPARE. r4: flags, of which there are none, r5: log2 of the size in bytes.
 pub fn prepare_resize(call: &mut Call<'_>) -> Answer {
-    let [flags, shift] = args(call);
+    let [flags, shift] = args(call.vcpu);
     resized(table(call)?.prepare_resize(flags, shift))
 }
 
 /// H_RESIZE_HPT_COMMIT. As H_RESIZE_HPT_PREPARE.
 pub fn commit_resize(call: &mut Call<'_>) -> Answer {
-    let [flags, shift] = args(call);
+    let [flags, shift] = args(call.vcpu);
     resized(table(call)?.commit_resize(flags, shift))
 }
 
@@ -128,6 +155,7 @@ fn resized(done: Result<(), Unresized>) -> Answer {
 }
 
 /// The first arguments.
-fn args<const N: usize>(call: &Call<'_>) -> [u64; N] {
-    core::array::from_fn(|n| call.arg(n).any())
+#[inline]
+fn args<const N: usize>(vcpu: &Vcpu) -> [u64; N] {
+    core::array::from_fn(|n| Claim::new(vcpu.regs.gpr[4 + n % 9]).any())
 }

@@ -2,17 +2,19 @@ use super::stay::SHORT_SLICES;
 use super::*;
 use crate::guest::host::Next;
 use crate::guest::host::{Exit, MachineError};
-use crate::guest::testing::{FakeHost, Ram, Script, machine, set_call, vcpu};
+use crate::guest::testing::{FakeHost, FakeTable, Ram, Script, machine, set_call, vcpu};
 use crate::guest::xics::VTY_SOURCE;
 use crate::guest::xics::Xirr;
-use crate::hash::{self, Outcome};
+use crate::hash::{self, Outcome, Refusal};
 use crate::mmu::{Access, Awaited, Reflect, Resolution, StorageFault, Ticket};
-use crate::papr::hcall::{H_CEDE, H_PUT_TERM_CHAR, H_SET_MODE, H_SET_SPRG0};
+use crate::papr::Rc;
+use crate::papr::hcall::{H_CEDE, H_ENTER, H_PROTECT, H_PUT_TERM_CHAR, H_REMOVE, H_SET_MODE, H_SET_SPRG0};
 use ppc64_arch::addr::{EffAddr, GuestReal};
 use ppc64_arch::hash::VsidWord;
 use ppc64_arch::mce::Severity;
 use ppc64_arch::spr::LPCR;
 use ppc64_arch::trap::{Dsisr, Msr, Srr1};
+use std::cell::RefCell;
 
 /// What is left after a run.
 struct Done {
@@ -453,8 +455,39 @@ fn a_hash_guest_is_told_of_an_address_without_an_entry_and_of_one_without_memory
                 Exit::HashStorage(hash_fault(Access::Read))
             });
         script.short_way = short_way;
-        let Done { ended, counters, .. } = play(&host, &ram, script);
+        let Done { ended, counters, resumed, .. } = play(&host, &ram, script);
         assert_eq!(ended, Ended::Stopped(StopReason::OutOfMemory));
+        assert_eq!(resumed, if short_way { std::vec![Next::Interrupt] } else { std::vec![] });
         assert_eq!((counters.data_storage, counters.instruction_storage, counters.reflected), (3, 1, 2));
     }
+}
+
+/// What a call of a hash guest's in this state comes to on the short way, whose table answers its calls as `refusal` has it: r3, by how much it was gone on, and whether the stay goes on.
+fn short_call(call: (u64, &[u64]), msr: Msr, refusal: Option<Refusal>) -> (i64, u64, bool) {
+    let (host, mut ram) = (FakeHost::default(), Ram::new(0x1000));
+    ram.table = Some(FakeTable { refusals: RefCell::new(refusal.into_iter().collect()), ..FakeTable::default() });
+    let mut script = Script::new(&host).with_short_way().then(|vcpu, _| {
+        set_call(vcpu, call.0, call.1);
+        (vcpu.regs.nip, vcpu.regs.msr) = (0x7004, msr.bits());
+        Exit::Hcall
+    });
+    script.hash = true;
+    let done = play(&host, &ram, script);
+    assert_eq!(done.counters.hcalls, 1);
+    let went_on = !done.resumed.is_empty();
+    (done.vcpu.regs.gpr[3].cast_signed(), done.vcpu.regs.nip - 0x7000, went_on)
+}
+
+#[test]
+fn a_hash_guests_calls_are_done_on_the_short_way_and_made_again_if_somebody_is_at_the_entry() {
+    let kernel = Msr::empty();
+    for number in [H_ENTER, H_REMOVE, H_PROTECT] {
+        let call: (u64, &[u64]) = (number, &[1, 2, 4, 8]);
+        assert_eq!(short_call(call, kernel, None), (0, 4, true));
+        assert_eq!(short_call(call, kernel, Some(Refusal::NotFound)), (Rc::NOT_FOUND.raw(), 4, true));
+        assert_eq!(short_call(call, kernel, Some(Refusal::Busy)), (number as i64, 0, false));
+        assert_eq!(short_call(call, Msr::PR, None), (Rc::PRIVILEGE.raw(), 4, true));
+    }
+    // A new vCPU's modes are still to be loaded.
+    assert_eq!(short_call((H_PUT_TERM_CHAR, &[0, 2, 0]), kernel, None), (0, 4, false));
 }

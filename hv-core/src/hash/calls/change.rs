@@ -36,6 +36,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
     ///
     /// # Errors
     /// [`Refusal::Parameter`], [`Refusal::NotFound`], [`Refusal::Busy`].
+    #[inline]
     pub fn protect(&self, flags: u64, index: u64, value: u64) -> Result<(), Refusal> {
         let condition = Condition { flags: flags & flags::AVPN, value };
         let locked = self.named_entry(index, condition)?;
@@ -54,6 +55,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
     }
 
     /// Gives the bits of `mask` the values of `bits`, and tells what the entry was. What hardware has of it is flushed before, unless it has these bits already.
+    #[inline(always)]
     fn rewrite(&self, locked: Locked<'m>, mask: Word1, bits: Word1) -> Entry {
         let was = locked.guests();
         let shown = locked.is_shown().then(|| locked.shown());

@@ -1,8 +1,9 @@
 //! H_ENTER: the guest gets an entry.
 
 use super::{Refusal, flags};
-use crate::hash::lock::{ABSENT, LOCK, Locked, Quiet};
+use crate::hash::lock::{ABSENT, LOCK, Place, Quiet};
 use crate::hash::machine::{Backing, Kind, Page, Translations};
+use crate::hash::reverse::List;
 use crate::hash::table::Hpt;
 use crate::sync::relax;
 use ppc64_arch::addr::GuestReal;
@@ -31,6 +32,7 @@ pub(in crate::hash) struct Wish {
 
 impl Wish {
     /// Checks what a guest asks for.
+    #[inline(always)]
     pub(in crate::hash) fn of<B: Backing>(backing: &B, claim: PaprEntry) -> Result<Self, Refusal> {
         let (entry, _, pages) = claim.check().ok_or(Refusal::Parameter)?;
         if pages.actual() > backing.largest() {
@@ -52,42 +54,65 @@ impl<'m, T: Translations> Hpt<'m, T> {
     ///
     /// # Errors
     /// [`Refusal::Parameter`], [`Refusal::UnsupportedFlag`], [`Refusal::GroupFull`], [`Refusal::Busy`].
+    #[inline]
     pub fn enter<B: Backing>(&self, backing: &B, flags: u64, index: u64, claim: PaprEntry) -> Result<u64, Refusal> {
-        if let Some(flag) = flags::NOT_DONE.into_iter().find(|flag| flags & bit(*flag) != 0) {
-            return Err(Refusal::UnsupportedFlag(flag));
+        if flags & flags::ALL_NOT_DONE != 0 {
+            return Err(unsupported(flags));
         }
-        self.named(index)?;
+        let place = self.named(index)?;
         let wish = Wish::of(backing, claim)?;
-        if wish.kind == Kind::Memory && self.reverse.list(wish.entry.word1, wish.pages).is_none() {
-            return Err(Refusal::Parameter);
-        }
-        let free = if flags & flags::EXACT != 0 { self.exactly(index) } else { self.any(index - index % GROUP as u64) };
+        let list = self.list_for(wish)?;
+        let free = if flags & flags::EXACT != 0 { self.exactly(place) } else { self.any(index - index % GROUP as u64) };
         let free = free?;
         let index = free.index();
-        self.fill(backing, free, wish, Twins::Allowed);
+        self.fill(backing, free, wish, list, Twins::Allowed);
         Ok(index)
     }
 
-    /// This place, if it is free.
-    fn exactly(&self, index: u64) -> Result<Locked<'m>, Refusal> {
-        let locked = self.named(index)?.lock().ok_or(Refusal::Busy)?;
-        if locked.is_free() { Ok(locked) } else { Err(Refusal::GroupFull) }
+    /// The list that an entry will be in. Devices have none.
+    #[inline]
+    pub(in crate::hash) fn list_for(&self, wish: Wish) -> Result<Option<List<'m>>, Refusal> {
+        match wish.kind {
+            Kind::Memory => self.reverse.list(wish.entry.word1, wish.pages).ok_or(Refusal::Parameter).map(Some),
+            Kind::Device | Kind::Nothing => Ok(None),
+        }
     }
 
-    /// A free place of the group that begins with number `first`. A place that is locked may be about to be free.
-    pub(in crate::hash) fn any(&self, first: u64) -> Result<Locked<'m>, Refusal> {
+    /// This place, if it is free.
+    #[inline]
+    fn exactly(&self, place: Place<'m>) -> Result<Quiet<'m>, Refusal> {
+        place.try_lock_free().map_or_else(|| self.exactly_patiently(place), Ok)
+    }
+
+    /// The same if it was not free at once.
+    #[cold]
+    #[inline(never)]
+    fn exactly_patiently(&self, place: Place<'m>) -> Result<Quiet<'m>, Refusal> {
+        let locked = place.lock().ok_or(Refusal::Busy)?;
+        if locked.is_free() { Ok(locked.quiet(self)) } else { Err(Refusal::GroupFull) }
+    }
+
+    /// A free place of the group that begins with number `first`.
+    #[inline]
+    pub(in crate::hash) fn any(&self, first: u64) -> Result<Quiet<'m>, Refusal> {
+        let free = self.group(first).find(|place| place.peek().is_empty());
+        free.and_then(Place::try_lock_free).map_or_else(|| self.any_patiently(first), Ok)
+    }
+
+    /// The same when the first look found none, or came too late. A place that is locked may be about to be free.
+    #[cold]
+    #[inline(never)]
+    fn any_patiently(&self, first: u64) -> Result<Quiet<'m>, Refusal> {
         for _ in 0..TURNS {
             let mut moving = false;
             for place in self.group(first) {
-                let word0 = place.word0();
-                if !word0.is_empty() {
-                    moving |= word0.contains(LOCK);
-                    continue;
+                let word0 = place.peek();
+                if word0.is_empty()
+                    && let Some(free) = place.try_lock_free()
+                {
+                    return Ok(free);
                 }
-                match place.try_lock() {
-                    Some(locked) if locked.is_free() => return Ok(locked),
-                    _ => moving = true,
-                }
+                moving |= word0.contains(LOCK) || word0.is_empty();
             }
             if !moving {
                 return Err(Refusal::GroupFull);
@@ -98,12 +123,19 @@ impl<'m, T: Translations> Hpt<'m, T> {
     }
 
     /// Fills a free place: the name and the view, the reverse map, and only then a look at the page.
-    pub(in crate::hash) fn fill<B: Backing>(&self, backing: &B, free: Locked<'m>, wish: Wish, twins: Twins) {
+    #[inline(always)]
+    pub(in crate::hash) fn fill<B: Backing>(
+        &self,
+        backing: &B,
+        mut quiet: Quiet<'m>,
+        wish: Wish,
+        list: Option<List<'m>>,
+        twins: Twins,
+    ) {
         let Wish { entry, pages, .. } = wish;
-        let mut quiet = free.quiet(self);
         quiet.claim(entry.word0, entry.word1);
-        // Devices have no list, and are never shown.
-        let Some(list) = self.reverse.list(entry.word1, pages).filter(|_| wish.kind == Kind::Memory) else { return };
+        // What is no memory is never shown.
+        let Some(list) = list else { return };
         let mut list = list.lock();
         if let Twins::NoneIn(groups) = twins
             && self.has_twin(groups, quiet.index(), entry)
@@ -119,6 +151,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
 
     /// Whether another entry of the groups is about the virtual page of `entry` in place `index`. The caller has the lock of the list that it is for, so that every entry which the hypervisor has made for that page is seen. One that the
     /// guest makes or takes away just then may be missed, or counted.
+    #[inline(never)]
     fn has_twin(&self, groups: [u64; 2], index: u64, entry: Entry) -> bool {
         let name = self.operands(index, entry);
         let others = groups.into_iter().flat_map(|first| self.group(first)).filter(|place| place.index() != index);
@@ -128,12 +161,20 @@ impl<'m, T: Translations> Hpt<'m, T> {
     }
 
     /// Shows an entry whose page is there; else it stays absent.
+    #[inline(always)]
     fn show_if_there<B: Backing>(&self, backing: &B, quiet: Quiet<'m>, pages: Pages) {
         let view = quiet.view();
         if let Some(page) = backing.look(GuestReal::new(view.real(pages)), pages.actual()) {
             quiet.show(page.word1(view, pages));
         }
     }
+}
+
+/// The first flag that asks for what is not done.
+#[cold]
+fn unsupported(flags: u64) -> Refusal {
+    let flag = flags::NOT_DONE.into_iter().find(|flag| flags & bit(*flag) != 0);
+    flag.map_or(Refusal::Parameter, Refusal::UnsupportedFlag)
 }
 
 impl Page {

@@ -41,6 +41,8 @@ pub mod flags {
     pub const ANDCOND: u64 = bit(33);
     /// H_ENTER: make the page visible to instruction fetch; zero it; copy it. Not done by any hypervisor of the field.
     pub const NOT_DONE: [u32; 4] = [40, 41, 48, 49];
+    /// All of these.
+    pub const ALL_NOT_DONE: u64 = bit(40) | bit(41) | bit(48) | bit(49);
 }
 
 /// Why a call was not done.
@@ -110,6 +112,7 @@ struct Condition {
 }
 
 impl Condition {
+    #[inline]
     fn holds(self, entry: PaprEntry) -> bool {
         let named = self.flags & flags::AVPN == 0 || entry.word0 & PaprEntry::COMPARED == self.value;
         let clear = self.flags & flags::ANDCOND == 0 || entry.word0 & self.value == 0;
@@ -119,14 +122,16 @@ impl Condition {
 
 impl<'m, T: Translations> Hpt<'m, T> {
     /// The place that a guest names.
+    #[inline]
     fn named(&self, index: u64) -> Result<Place<'m>, Refusal> {
         self.place(index).ok_or(Refusal::Parameter)
     }
 
     /// The entry that a guest names, locked, if there is one of which the condition holds.
+    #[inline(always)]
     fn named_entry(&self, index: u64, condition: Condition) -> Result<Locked<'m>, Refusal> {
         let locked = self.named(index)?.lock().ok_or(Refusal::Busy)?;
-        if locked.is_free() || !condition.holds(locked.guests().papr()) {
+        if locked.is_free() || !condition.holds(locked.known().papr()) {
             return Err(Refusal::NotFound);
         }
         Ok(locked)

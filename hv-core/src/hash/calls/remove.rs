@@ -13,6 +13,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
     ///
     /// # Errors
     /// [`Refusal::Parameter`], [`Refusal::NotFound`], [`Refusal::Busy`].
+    #[inline]
     pub fn remove(&self, flags: u64, index: u64, value: u64) -> Result<PaprEntry, Refusal> {
         let locked = self.named_entry(index, Condition { flags, value })?;
         Ok(self.take_away(locked).papr())
@@ -30,8 +31,9 @@ impl<'m, T: Translations> Hpt<'m, T> {
     }
 
     /// Takes an entry away: what it was, R and C included.
+    #[inline(always)]
     fn take_away(&self, locked: Locked<'m>) -> Entry {
-        let word0 = locked.guests().word0;
+        let word0 = locked.known().word0;
         let quiet = locked.quiet(self);
         let was = Entry { word0, word1: quiet.view() };
         self.release(quiet, was);
@@ -39,6 +41,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
     }
 
     /// Unlinks and frees an entry.
+    #[inline(always)]
     pub(in crate::hash) fn release(&self, quiet: Quiet<'m>, was: Entry) {
         // An entry for a device is in no list, and one that is in a list has sizes.
         let list = was.pages().and_then(|pages| self.reverse.list(was.word1, pages));
@@ -85,7 +88,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
             place.lock()
         });
         let locked = locked.ok_or(Refusal::Busy)?;
-        if locked.is_free() || !condition.holds(locked.guests().papr()) {
+        if locked.is_free() || !condition.holds(locked.known().papr()) {
             bulk.answer(at, bulk::NOT_FOUND);
             return Ok(());
         }

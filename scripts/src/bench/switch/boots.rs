@@ -1,4 +1,5 @@
-//! The guest that measures, booted once for each size of page, once with a budget and once with measures against speculation, under the instruction counter.
+//! The guest that measures, booted once for each size of page, once with a budget, once with measures against speculation and once with a hashed table, under the
+//! instruction counter.
 
 use super::platforms::Platform;
 use crate::proc;
@@ -39,7 +40,7 @@ impl Boot {
     }
 }
 
-const BOOTS: [Boot; 5] = [
+const BOOTS: [Boot; 6] = [
     Boot::new("4 KiB", &["--granule", "4k", "--append", "samewise.bench=on"]),
     Boot::new("64 KiB", &["--granule", "64k", "--append", "measure=64k"]),
     Boot::new("2 MiB", &["--granule", "2m", "--append", "measure=2m"]),
@@ -48,6 +49,12 @@ const BOOTS: [Boot; 5] = [
         name: "measures against speculation",
         words: &["--granule", "4k", "--append", "samewise.measures=on"],
         prefix: "measures-",
+        bare_metal: true,
+    },
+    Boot {
+        name: "hash",
+        words: &["--granule", "4k", "--mmu", "hash", "--append", "measure=hash"],
+        prefix: "hash-",
         bare_metal: true,
     },
 ];

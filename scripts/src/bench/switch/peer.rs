@@ -28,7 +28,7 @@ const fn alone(id: &'static str, name: &'static str) -> Row {
 }
 
 /// All of them, in the order in which they are shown.
-pub const ROWS: [Row; 21] = [
+pub const ROWS: [Row; 34] = [
     row("null-hcall", "null hcall (H_CONFER of all)", [2294.0, 2264.0, 2062.0]),
     row("prod-self", "H_PROD(self)", [2433.0, 2403.0, 2197.0]),
     alone("prod-cede", "H_PROD(self) and H_CEDE"),
@@ -50,4 +50,17 @@ pub const ROWS: [Row; 21] = [
     Row { id: "measures-image-map", name: "image page, measures on", costs: [Some(4434.0), None, None] },
     alone("page-out", "page compressed"),
     alone("page-in", "compressed page, first touch"),
+    Row { id: "hash-null-hcall", name: "hash guest: null hcall", costs: [Some(2460.0), None, None] },
+    Row { id: "hash-zero-write-4k", name: "hash guest: zero page 4K, real mode", costs: [Some(9939.0), None, None] },
+    alone("hash-enter", "H_ENTER, any place, page there"),
+    alone("hash-enter-exact", "H_ENTER, exact place, page there"),
+    alone("hash-enter-last", "H_ENTER, last place of a group, page there"),
+    alone("hash-enter-absent", "H_ENTER, any place, page not there"),
+    alone("hash-protect", "H_PROTECT"),
+    alone("hash-remove", "H_REMOVE"),
+    alone("hash-read", "H_READ"),
+    alone("hash-mapped-touch", "entry not shown, page there, read"),
+    alone("hash-mapped-zero-write", "entry not shown, zero page 4K, write"),
+    alone("hash-mapped-second-touch", "entry shown, second touch"),
+    alone("hash-told", "no entry: the guest's own interrupt"),
 ];

@@ -9,6 +9,7 @@
 //! | none | hypervisor calls, and all that happens to pages of 4 KiB |
 //! | `measure=64k`, `measure=2m` | first touch in strides of that size |
 //! | `measure=page-in` | pages that the hypervisor compressed |
+//! | `measure=hash` | a hash guest's calls about its table, and its storage interrupts |
 //! | `smp`, or a second vCPU | calls and first touches by one vCPU, and by two at once: `smp null one COUNT ticks T` and so on |
 //!
 //! It runs under any PAPR hypervisor. What only Samewise offers (`samewise.bench=on`) is skipped elsewhere.
@@ -17,6 +18,7 @@
 
 #[path = "../../hostile/src/console.rs"]
 mod console;
+mod hash;
 #[allow(dead_code, reason = "the other guest makes more calls")]
 #[path = "../../hostile/src/hcall.rs"]
 mod hcall;
@@ -81,6 +83,8 @@ fn measure(machine: &Machine) {
         phases::zero_pages(machine, 2 << 20, ["zero-write-2m", "second-touch-2m"]);
     } else if machine.has_word("measure=page-in") {
         phases::page_in(machine);
+    } else if machine.has_word("measure=hash") {
+        hash::all(machine);
     } else {
         phases::all(machine);
     }

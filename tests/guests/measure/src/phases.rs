@@ -26,15 +26,17 @@ enum Upkeep {
 
 /// Pages side by side that nobody has touched yet.
 #[derive(Clone, Copy)]
-struct Zone {
-    from: u64,
-    pages: u64,
+pub struct Zone {
+    /// Guest real address of the first.
+    pub from: u64,
+    /// How many.
+    pub pages: u64,
     size: u64,
 }
 
 impl Zone {
     /// As many pages of `size` as may be half of what is free, below everything that was taken before.
-    fn find(machine: &Machine, below: u64, size: u64) -> Option<Self> {
+    pub fn find(machine: &Machine, below: u64, size: u64) -> Option<Self> {
         let fits = |pages: &u64| below > pages * size + memory::image_end();
         let pages = core::iter::successors(Some(TIMES), |pages| Some(pages / 2)).take_while(|pages| *pages > 0);
         for pages in pages.filter(fits) {
@@ -52,7 +54,8 @@ impl Zone {
         Event::Load(self.last(), self.size.wrapping_neg())
     }
 
-    fn stores(self) -> Event {
+    /// A store in each page, likewise.
+    pub fn stores(self) -> Event {
         Event::Store(self.last(), self.size.wrapping_neg())
     }
 
@@ -61,7 +64,7 @@ impl Zone {
     }
 
     /// Prints what the event takes in each page: the ticks of all.
-    fn measure(self, machine: &Machine, name: &str, event: Event) -> i64 {
+    pub fn measure(self, machine: &Machine, name: &str, event: Event) -> i64 {
         let ticks = event.cost(self.pages);
         print(machine, name, ticks, self.pages);
         ticks
@@ -92,8 +95,13 @@ pub fn all(machine: &Machine) {
     }
 }
 
-fn calls(machine: &Machine) {
+/// A call that does nothing.
+pub fn null_call(machine: &Machine) {
     print(machine, "null-hcall", Event::Call(CONFER, ALL).cost(TIMES), TIMES);
+}
+
+fn calls(machine: &Machine) {
+    null_call(machine);
     print(machine, "prod-self", Event::Call(PROD, 0).cost(TIMES), TIMES);
     if trap::cede_returns() {
         print(machine, "prod-cede", Event::Cede.cost(TIMES), TIMES);
@@ -181,10 +189,12 @@ fn pattern(at: u64) -> u64 {
     (at >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-fn skip(name: &str, why: &str) {
+/// A figure that there is not here.
+pub fn skip(name: &str, why: &str) {
     say!("measure: skip {name}: {why}");
 }
 
-fn fail(name: &str, code: i64) {
+/// A call that was to succeed.
+pub fn fail(name: &str, code: i64) {
     say!("measure: FAIL {name} answered {code}");
 }

@@ -15,6 +15,47 @@ pub enum Event {
     Load(u64, u64),
     /// A store, likewise.
     Store(u64, u64),
+    /// A load at an effective address, likewise.
+    MappedLoad(u64, u64),
+    /// A store at an effective address, likewise.
+    MappedStore(u64, u64),
+    /// A load that ends in an interrupt of our own, likewise; what the interrupt takes by itself is no part of it.
+    Told(u64, u64),
+}
+
+/// Calls about a hashed table's entries, as loops.s has them.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Entries {
+    /// The call.
+    pub number: u64,
+    /// Its flags.
+    pub flags: u64,
+    /// The entry.
+    pub index: u64,
+    /// What else is said: two doublewords.
+    pub words: [u64; 2],
+    /// What is added to the entry's number each time.
+    pub next_index: u64,
+    /// What is added to the last doubleword each time.
+    pub next_word: u64,
+}
+
+impl Entries {
+    /// Makes that many calls: what they cost, and their return codes or-ed.
+    pub fn cost(self, times: u64) -> (i64, u64) {
+        let (with, codes) = self.ticks(true, times);
+        let (without, _) = self.ticks(false, times);
+        (with.cast_signed() - without.cast_signed(), codes)
+    }
+
+    fn ticks(mut self, with: bool, times: u64) -> (u64, u64) {
+        trap::no_decrementer();
+        let mut codes = 0;
+        // SAFETY: 1. The assembly keeps the registers that the ABI preserves, and touches these two alone. 2. The calls change a table that maps nothing of ours.
+        let ticks = unsafe { loop_entries(with.into(), times, &raw mut self, &raw mut codes) };
+        (ticks, codes)
+    }
 }
 
 unsafe extern "C" {
@@ -22,6 +63,10 @@ unsafe extern "C" {
     fn loop_cede(with: u64, times: u64) -> u64;
     fn loop_load(with: u64, times: u64, address: u64, step: u64) -> u64;
     fn loop_store(with: u64, times: u64, address: u64, step: u64) -> u64;
+    fn loop_mapped_load(with: u64, times: u64, address: u64, step: u64) -> u64;
+    fn loop_mapped_store(with: u64, times: u64, address: u64, step: u64) -> u64;
+    fn loop_told(with: u64, times: u64, address: u64, step: u64) -> u64;
+    fn loop_entries(with: u64, times: u64, entries: *mut Entries, codes: *mut u64) -> u64;
 }
 
 impl Event {
@@ -37,6 +82,9 @@ impl Event {
                 Self::Cede => loop_cede(with, times),
                 Self::Load(address, step) => loop_load(with, times, address, step),
                 Self::Store(address, step) => loop_store(with, times, address, step),
+                Self::MappedLoad(address, step) => loop_mapped_load(with, times, address, step),
+                Self::MappedStore(address, step) => loop_mapped_store(with, times, address, step),
+                Self::Told(address, step) => loop_told(with, times, address, step),
             }
         }
     }

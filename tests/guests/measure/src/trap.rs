@@ -1,4 +1,5 @@
-//! Interrupts: none is expected. H_CEDE returns with external interrupts on, so that one may come; anything else ends the run.
+//! Interrupts: none is expected. H_CEDE returns with external interrupts on, so that one may come; anything else ends the run, but for the
+//! interrupts that are measured themselves.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +12,20 @@ const FAR: u64 = 0x7fff_ffff;
 /// A hundredth of a second at the usual 512 MHz.
 const MOMENT: u64 = 5_120_000;
 
+/// Vectors of interrupts that are measured.
+const DATA_STORAGE: u64 = 0x300;
+const PROGRAM: u64 = 0x700;
+/// Bytes of an instruction.
+const INSTRUCTION: u64 = 4;
+
 /// Interrupts that came and were sent away: each makes a figure a little larger.
 static DISTURBANCES: AtomicU64 = AtomicU64::new(0);
+
+/// While it is not 0, data storage and program interrupts are what is measured: so many came, and one.
+static TOLD: AtomicU64 = AtomicU64::new(0);
+
+/// The address of the last data storage interrupt.
+static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// The interrupted registers, as entry.s lays them out.
 #[repr(C)]
@@ -67,9 +80,31 @@ pub fn server() -> u64 {
     machine::server(vcpu % machine::MOST)
 }
 
+/// Does something during which data storage and program interrupts are gone on behind: how many there were, and the last address.
+pub fn told(work: impl FnOnce()) -> (u64, u64) {
+    TOLD.store(1, Ordering::Relaxed);
+    work();
+    (TOLD.swap(0, Ordering::Relaxed) - 1, LAST.load(Ordering::Relaxed))
+}
+
+/// Goes on behind the instruction if that is what is measured. The same instructions for both vectors: what one of them costs is taken off the other.
+fn is_measured(frame: &mut Frame) -> bool {
+    let told = TOLD.load(Ordering::Relaxed);
+    if told == 0 || frame.vector & !(DATA_STORAGE ^ PROGRAM) != DATA_STORAGE & PROGRAM {
+        return false;
+    }
+    TOLD.store(told + 1, Ordering::Relaxed);
+    LAST.store(frame.dar, Ordering::Relaxed);
+    frame.nip += INSTRUCTION;
+    true
+}
+
 /// The assembly resumes the frame afterwards.
 #[unsafe(no_mangle)]
 extern "C" fn guest_interrupt(frame: &mut Frame) {
+    if is_measured(frame) {
+        return;
+    }
     DISTURBANCES.fetch_add(1, Ordering::Relaxed);
     match frame.vector {
         0x500 => {
