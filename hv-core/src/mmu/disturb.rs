@@ -3,8 +3,10 @@
 //! Whoever runs the guest takes a [`turn`](Disturber::turn) now and then. Each does one thing to the largest slot, most of them to one block of 2 MiB of it, and the blocks go round:
 //!
 //! ```text
-//!   log on ─► split the block ─► harvest ─► harvest ─► log off ─► split ─► promote ─► age ─► page out ─► page out what is old ─► prune ─► promote ─► next block
+//!   log on ─► split the block ─► harvest ─► harvest ─► log off ─► split ─► promote ─► age ─► page out ─► page out what is old ─► prune ─► bring back ─► promote ─► next block
 //! ```
+//!
+//! Of a guest that has less memory than it uses hardly a block is there as a whole, as it has to be to become one leaf: every fourth one is brought back first.
 //!
 //! Nothing here changes what the guest finds in its memory. What cannot be done just then, because of the log, of a page that rests, of another CPU that disturbs as well, is left out.
 
@@ -18,6 +20,9 @@ const BLOCK: u64 = LeafSize::Size2M.bytes();
 const PART: u64 = BLOCK / 16;
 /// From block to block. Odd, so that every block of a slot of 2^n comes round; and not one, so that a guest that walks upwards is not followed.
 const STRIDE: u64 = 5 * BLOCK;
+
+/// One block in so many is brought back.
+const BROUGHT_BACK: u64 = 4;
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +39,7 @@ enum Step {
     PageOut,
     PageOutOld,
     Prune,
+    BringBack,
     PromoteAgain,
 }
 
@@ -50,7 +56,8 @@ impl Step {
             Self::Age => Self::PageOut,
             Self::PageOut => Self::PageOutOld,
             Self::PageOutOld => Self::Prune,
-            Self::Prune => Self::PromoteAgain,
+            Self::Prune => Self::BringBack,
+            Self::BringBack => Self::PromoteAgain,
             Self::PromoteAgain => Self::StartLog,
         }
     }
@@ -71,7 +78,7 @@ impl Disturber {
         Self { step: Step::StartLog, offset: number.wrapping_mul(STRIDE) }
     }
 
-    /// Does the next thing: some hundred microseconds, a log that goes on or off for longer, by the size of its slot. The CPU is not inside the guest.
+    /// Does the next thing: some hundred microseconds; a log that goes on or off for longer, by the size of its slot, and a block that is brought back, by what it lacks. The CPU is not inside the guest.
     ///
     /// ```
     /// # use hv_core::mmu::*;
@@ -84,7 +91,7 @@ impl Disturber {
     ///
     /// seat.write(GuestReal::new(0), b"as before").unwrap();
     /// let mut disturber = Disturber::new(0);
-    /// (0..12).for_each(|_| disturber.turn(&seat));
+    /// (0..13).for_each(|_| disturber.turn(&seat));
     /// let counted = seat.counted();
     /// assert_eq!((counted.toggled, counted.splits, counted.promotions), (2, 1, 1));
     /// # let mut bytes = [0; 9];
@@ -94,12 +101,22 @@ impl Disturber {
     pub fn turn<H: Hardware, D: Discipline>(&mut self, seat: &Seat<'_, '_, H, D>) {
         let Some((base, end)) = seat.space().largest_slot() else { return };
         let at = base.raw() + self.offset % (end.raw() - base.raw());
-        disturb(seat, self.step, base, GuestReal::new(at & !(BLOCK - 1)));
+        let block = GuestReal::new(at & !(BLOCK - 1));
+        match self.step {
+            Step::BringBack if (self.offset / STRIDE).is_multiple_of(BROUGHT_BACK) => bring_back(seat, block),
+            step => disturb(seat, step, base, block),
+        }
         self.step = self.step.next();
         if self.step == Step::StartLog {
             self.offset = self.offset.wrapping_add(STRIDE);
         }
     }
+}
+
+/// Has each page of a block there, if there is room.
+fn bring_back<H: Hardware, D: Discipline>(seat: &Seat<'_, '_, H, D>, block: GuestReal) {
+    let pages = (block.raw()..block.raw() + BLOCK).step_by(LeafSize::Size4K.bytes() as usize);
+    pages.for_each(|page| _ = seat.read(GuestReal::new(page), &mut [0]));
 }
 
 /// One step: what it returns, and whether it could be done, is all the same.
@@ -115,6 +132,7 @@ fn disturb<H: Hardware, D: Discipline>(seat: &Seat<'_, '_, H, D>, step: Step, sl
         Step::PageOut => drop(space.page_out_range(cpu, block, part)),
         Step::PageOutOld => drop(space.page_out(cpu)),
         Step::Prune => drop(space.prune(cpu)),
+        Step::BringBack => {}
     });
 }
 
@@ -141,6 +159,6 @@ mod tests {
             step = step.next();
             (step != Step::StartLog).then_some(step)
         });
-        assert_eq!(steps.take(100).count(), 11);
+        assert_eq!(steps.take(100).count(), 12);
     }
 }
