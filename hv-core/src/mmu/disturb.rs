@@ -6,7 +6,7 @@
 //!   log on ─► split the block ─► harvest ─► harvest ─► log off ─► split ─► promote ─► age ─► page out ─► page out what is old ─► prune ─► bring back ─► promote ─► next block
 //! ```
 //!
-//! Of a guest that has less memory than it uses hardly a block is there as a whole, as it has to be to become one leaf: every fourth one is brought back first.
+//! Of a guest that has less memory than it uses hardly a block is there as a whole, as it has to be to become one leaf: every second one is brought back first.
 //!
 //! Nothing here changes what the guest finds in its memory. What cannot be done just then, because of the log, of a page that rests, of another CPU that disturbs as well, is left out.
 
@@ -22,7 +22,7 @@ const PART: u64 = BLOCK / 16;
 const STRIDE: u64 = 5 * BLOCK;
 
 /// One block in so many is brought back.
-const BROUGHT_BACK: u64 = 4;
+const BROUGHT_BACK: u64 = 2;
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
