@@ -111,11 +111,7 @@ impl<'m, P: Platform> Guest<'m, P> {
         let console_poll = self.listen();
         let Home { space, tables } = home;
         loop {
-            if let Some(tables) = tables {
-                // The last life's guest may have had another size.
-                let medium = space.granule().last_level() == LeafSize::Size64K;
-                self.config.translation = Translation::Hash { shape: tables.shape(), sizes: sizes(medium) };
-            }
+            self.is_at(home);
             let machine = Arc::new(crew.as_first(space, |seat| self.begin(seat, platform, console_poll, crew.len()))?);
             waker.serve(&machine);
             match crew.run(home, platform, &machine) {
@@ -130,6 +126,14 @@ impl<'m, P: Platform> Guest<'m, P> {
                 }
                 ended => return Ok(ended),
             }
+        }
+    }
+
+    /// Has its device tree say how its addresses are translated at this home: the last life's guest may have given its table another size.
+    pub fn is_at(&mut self, Home { space, tables }: Home<'_, '_>) {
+        if let Some(tables) = tables {
+            let medium = space.granule().last_level() == LeafSize::Size64K;
+            self.config.translation = Translation::Hash { shape: tables.shape(), sizes: sizes(medium) };
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Around {
 
 /// A line on a shared console that is longer is broken.
 const LINE: usize = 200;
+/// Held for a line on a shared console: CPUs may write at the same time, and a terminal takes a line in pieces.
+static WHOLE: Mutex<()> = Mutex::new(());
 
 impl Around {
     /// The machine, with the guest's console on `terminal`, at `seconds` since 1970 UTC if it has a clock. `characteristics` is what is said below us about speculation.
@@ -68,6 +70,7 @@ impl Host for Around {
         // What no line has room for is lost.
         _ = line.extend_from_slice(bytes);
         if bytes.ends_with(b"\n") {
+            let _whole = WHOLE.lock();
             self.terminal.write_all(&line);
             line.clear();
         }

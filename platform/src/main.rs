@@ -7,7 +7,7 @@
 //! | [`boot`] | the machine described, its memory handed out, the guest found and planned |
 //! | [`guest`] | the guest started, as often as it asks |
 //! | [`crew`], [`waker`] | the CPUs that run it, and who wakes its processors |
-//! | [`twins`] | two guests in turns on one CPU, for tests |
+//! | [`twins`] | two guests in turns, for tests |
 //! | [`report`] | the figures at the end |
 //! | [`cpus`] | further processors: started, given work, kicked |
 //! | [`below`] | what every platform has to offer, and which of them this is |
@@ -109,7 +109,7 @@ fn run_on<P: Platform>(machine: &Machine) -> Result<Outcome, Refusal> {
 fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Result<Ended, Refusal> {
     let payload = boot::payload::find(machine)?;
     let memory = boot::frames::pool(machine, P::hardware())?;
-    if options.twins {
+    if options.twins != cmdline::Twins::Off {
         return twins::run::<P>(machine, &payload, &options, &memory);
     }
     let host = P::host(machine, P::terminal(machine));

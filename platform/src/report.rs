@@ -2,6 +2,7 @@
 //!
 //! Pages are counted twice, on the fault path and by walking the tables at the end; `pages.unaccounted` is what the two disagree by.
 
+use crate::twins::Twin;
 use hv_core::guest::{Counters, Ended, StopReason};
 use hv_core::mmu::audit::Audit;
 use hv_core::mmu::stats::{Outcome, Stats};
@@ -70,23 +71,41 @@ fn store<H: Hardware>(space: &Space<'_, H>, stats: &Stats, audit: &Audit) {
 }
 
 fn pages(stats: &Stats, audit: &Audit) {
-    let mut expected = stats.made;
-    expected.subtract(&stats.unmapped);
     stats.made.for_each(|kind, size, value| defmt::println!("stat made.{=str}.{=str} {=u64}", kind, size, value));
     stats
         .unmapped
         .for_each(|kind, size, value| defmt::println!("stat unmapped.{=str}.{=str} {=u64}", kind, size, value));
     audit.live.for_each(|kind, size, value| defmt::println!("stat live.{=str}.{=str} {=u64}", kind, size, value));
-    let mut unaccounted = 0;
-    expected.subtract(&audit.live);
-    expected.for_each(|_, _, value| unaccounted += value.cast_signed().unsigned_abs());
-    stat("pages.unaccounted", unaccounted);
+    stat("pages.unaccounted", unaccounted(stats, audit));
     stat("tables.made", stats.tables_made);
     stat("tables.freed", stats.tables_freed);
     stat("tables.live", audit.tables);
     stat("tables.bytes", audit.tables * 4096);
     stat("tables.transit", audit.transit);
     stat("tables.broken", audit.broken);
+}
+
+/// Pages that were made, were not unmapped, and are not there; or the other way round.
+fn unaccounted(stats: &Stats, audit: &Audit) -> u64 {
+    let (mut expected, mut sum) = (stats.made, 0);
+    expected.subtract(&stats.unmapped);
+    expected.subtract(&audit.live);
+    expected.for_each(|_, _, value| sum += value.cast_signed().unsigned_abs());
+    sum
+}
+
+/// Twins: what is to be known of each, and how often one followed the other on a CPU.
+pub fn twins(twins: &[Twin<'_>; 2], cpus: usize, switches: u64) {
+    stat("sched.cpus", cpus as u64);
+    stat("twins.switches", switches);
+    for twin in twins {
+        let (counters, stats) = twin.counted();
+        let unaccounted = unaccounted(&stats, &Audit::of(twin.home.space));
+        let figures = [("entries", counters.entries), ("moves", counters.moves), ("unaccounted", unaccounted)];
+        for (figure, value) in figures {
+            defmt::println!("stat twins.{=str}.{=str} {=u64}", twin.which.name, figure, value);
+        }
+    }
 }
 
 fn stat(name: &str, value: u64) {

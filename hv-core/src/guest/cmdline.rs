@@ -4,6 +4,7 @@ use crate::mmu::Granule;
 use alloc::string::String;
 use core::ops::RangeInclusive;
 use ppc64_arch::addr::LeafSize;
+use ppc64_arch::errata::Errata;
 
 /// The most vCPUs of a guest, and the most CPUs that it runs on.
 const MOST: usize = 8;
@@ -37,8 +38,8 @@ pub struct Options {
     pub bench: bool,
     /// `samewise.disturb=on|off`: whether the guest's memory is kept moving while it runs ([`Disturber`](crate::mmu::Disturber)); off without it. For stress.
     pub disturb: bool,
-    /// `samewise.twins=on|off`: the same guest twice, taking turns on one CPU; off without it. For tests of what a switch between two vCPUs loses.
-    pub twins: bool,
+    /// `samewise.twins=on|mixed|off`: the same guest twice, taking turns; off without it. For tests of what a switch between two vCPUs loses.
+    pub twins: Twins,
     /// `samewise.measures=firmware|on|off`; firmware without it.
     pub measures: Wish,
     /// `samewise.expect-i2c=LIST`: devices that the self-test has to find, as it reads them itself.
@@ -61,7 +62,7 @@ impl Default for Options {
             ahead: true,
             bench: false,
             disturb: false,
-            twins: false,
+            twins: Twins::Off,
             measures: Wish::Firmware,
             self_test: SelfTest::default(),
             expect_i2c: String::new(),
@@ -71,13 +72,41 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The same for the second of two twins: `seed=` on its command line tells them apart.
+    /// What each of two twins is started with: `seed=` on the second one's command line tells them apart, and so may how it is translated. Each has one processor.
     #[must_use]
-    pub fn of_twin(&self) -> Self {
-        let mut twin = self.clone();
-        twin.bootargs.push_str(" seed=1");
-        twin
+    pub fn of_twins(&self) -> [Self; 2] {
+        let first = Self { cpus: 1, ..self.clone() };
+        let mut second = first.clone();
+        second.bootargs.push_str(" seed=1");
+        if self.twins == Twins::Mixed {
+            second.mmu = self.mmu.other();
+        }
+        [first, second]
     }
+
+    /// Whether there is to be a hash guest.
+    #[must_use]
+    pub const fn wants_hash(&self) -> bool {
+        matches!((self.mmu, self.twins), (MmuMode::Hash, _) | (_, Twins::Mixed))
+    }
+
+    /// Whether what is wanted would need threads of one core in two modes where they cannot be: a hash guest, for the hypervisor itself is radix, and so may another guest be.
+    #[must_use]
+    pub const fn is_ruled_out(&self, errata: Errata) -> bool {
+        errata.one_mode_a_core && self.wants_hash()
+    }
+}
+
+/// Whether the guest is started twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Twins {
+    /// `off`: once.
+    #[default]
+    Off,
+    /// `on`: twice, both translated as `samewise.mmu=` says.
+    Alike,
+    /// `mixed`: twice, the second translated the other way.
+    Mixed,
 }
 
 /// How a guest's addresses are translated.
@@ -88,6 +117,17 @@ pub enum MmuMode {
     Radix,
     /// By one hashed table, whose entries the guest asks for by calls.
     Hash,
+}
+
+impl MmuMode {
+    /// The other way.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Radix => Self::Hash,
+            Self::Hash => Self::Radix,
+        }
+    }
 }
 
 /// Which measures against speculation are taken, on a platform that has some.
@@ -141,6 +181,8 @@ pub enum CmdlineError<'a> {
     BadSelfTest(&'a str),
     /// Neither on nor off.
     BadSwitch(&'a str),
+    /// Neither on nor off nor mixed.
+    BadTwins(&'a str),
     /// None of the wishes.
     BadMeasures(&'a str),
     /// A word of ours that has no meaning.
@@ -184,7 +226,7 @@ pub fn parse(line: &str) -> Result<Options, CmdlineError<'_>> {
             Some(("ahead", value)) => options.ahead = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("bench", value)) => options.bench = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
             Some(("disturb", value)) => options.disturb = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
-            Some(("twins", value)) => options.twins = switch(value).ok_or(CmdlineError::BadSwitch(word))?,
+            Some(("twins", value)) => options.twins = twins(value).ok_or(CmdlineError::BadTwins(word))?,
             Some(("measures", value)) => {
                 options.measures = wish(value).ok_or(CmdlineError::BadMeasures(word))?;
             }
@@ -253,6 +295,15 @@ fn switch(text: &str) -> Option<bool> {
     }
 }
 
+fn twins(text: &str) -> Option<Twins> {
+    match text {
+        "on" => Some(Twins::Alike),
+        "mixed" => Some(Twins::Mixed),
+        "off" => Some(Twins::Off),
+        _ => None,
+    }
+}
+
 fn granule(text: &str) -> Option<Granule> {
     const SIZES: [LeafSize; 3] = [LeafSize::Size4K, LeafSize::Size64K, LeafSize::Size2M];
     if text == "auto" {
@@ -273,6 +324,7 @@ fn wish(text: &str) -> Option<Wish> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ppc64_arch::pvr::Pvr;
     use proptest::prelude::*;
 
     #[test]
@@ -312,10 +364,40 @@ mod tests {
 
     #[test]
     fn twins_are_told_apart_by_their_seed() {
-        let options = parse("samewise.twins=on quiet").expect("good");
-        assert!(options.twins && options.bootargs == "quiet");
-        assert_eq!(options.of_twin().bootargs, "quiet seed=1");
-        assert_eq!(parse("samewise.twins=2"), Err(CmdlineError::BadSwitch("samewise.twins=2")));
+        let options = parse("samewise.twins=on samewise.cpus=4 samewise.mmu=hash quiet").expect("good");
+        let [first, second] = options.of_twins();
+        assert_eq!((first.bootargs.as_str(), second.bootargs.as_str()), ("quiet", "quiet seed=1"));
+        assert_eq!((first.cpus, second.cpus), (1, 1));
+        assert_eq!((first.mmu, second.mmu), (MmuMode::Hash, MmuMode::Hash));
+        assert_eq!(Options::default().twins, Twins::Off);
+        assert_eq!(parse("samewise.twins=2"), Err(CmdlineError::BadTwins("samewise.twins=2")));
+    }
+
+    #[test]
+    fn mixed_twins_are_one_of_each_kind() {
+        for (line, kinds) in [
+            ("samewise.twins=mixed", [MmuMode::Radix, MmuMode::Hash]),
+            ("samewise.twins=mixed samewise.mmu=hash", [MmuMode::Hash, MmuMode::Radix]),
+        ] {
+            let options = parse(line).expect("good");
+            assert_eq!(options.of_twins().map(|twin| twin.mmu), kinds, "{line}");
+            assert!(options.wants_hash());
+        }
+        assert!(!parse("samewise.twins=on").expect("good").wants_hash());
+    }
+
+    #[test]
+    fn hash_guests_are_ruled_out_by_the_pvr_of_chips_whose_cores_have_one_mode() {
+        let is_ruled_out = |line, raw| parse(line).expect("good").is_ruled_out(Errata::of(Pvr::new(raw), false));
+        let early = [0x004e_0100, 0x004e_0200, 0x004e_0201, 0x004e_1201, 0x004e_2100];
+        let later = [0x004e_0202, 0x004e_1202, 0x004e_0203, 0x004e_2101, 0x0080_0200, 0x0082_0200];
+        for words in ["samewise.mmu=hash", "samewise.twins=mixed", "samewise.twins=on samewise.mmu=hash"] {
+            assert!(early.iter().all(|raw| is_ruled_out(words, *raw)), "{words}");
+            assert!(!later.iter().any(|raw| is_ruled_out(words, *raw)), "{words}");
+        }
+        for words in ["", "samewise.mmu=radix", "samewise.twins=on"] {
+            assert!(!early.iter().chain(&later).any(|raw| is_ruled_out(words, *raw)), "{words}");
+        }
     }
 
     #[test]

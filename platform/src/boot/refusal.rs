@@ -94,11 +94,11 @@ impl fmt::Display for Refusal {
                 most >> 20
             ),
             Self::HashNested => f.write_str(
-                "samewise.mmu=hash: a guest in a partition is a nested one, and those are radix only (the hypervisor below takes no hashed table); start us on powernv, or give samewise.mmu=radix"
+                "a hash guest (samewise.mmu=hash, samewise.twins=mixed): a guest in a partition is a nested one, and those are radix only (the hypervisor below takes no hashed table); start us on powernv, or give samewise.mmu=radix, samewise.twins=off"
             ),
             Self::HashBesideRadix(pvr) => write!(
                 f,
-                "samewise.mmu=hash: on this processor (PVR {:#010x}) the threads of a core are all radix or all hash, and the hypervisor itself is radix; give samewise.mmu=radix",
+                "a hash guest (samewise.mmu=hash, samewise.twins=mixed): on this processor (PVR {:#010x}) the threads of a core are all radix or all hash, and the hypervisor itself is radix; give samewise.mmu=radix, samewise.twins=off",
                 pvr.raw()
             ),
             Self::HashTable(bytes) => write!(
@@ -140,6 +140,7 @@ fn command_line(f: &mut fmt::Formatter<'_>, why: &CmdlineError<'_>) -> fmt::Resu
             )
         }
         CmdlineError::BadSwitch(word) => write!(f, "{word}: give on or off"),
+        CmdlineError::BadTwins(word) => write!(f, "{word}: twins are on, mixed or off"),
         CmdlineError::BadMeasures(word) => write!(f, "{word}: the measures are firmware, on or off"),
         CmdlineError::UnknownWord(word) => {
             write!(

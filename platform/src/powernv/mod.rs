@@ -40,7 +40,7 @@ use crate::host::Around;
 use crate::modes::radix_guest;
 use crate::partitions;
 use crate::terminal::Terminal;
-use hv_core::guest::cmdline::{MmuMode, Options, SelfTest};
+use hv_core::guest::cmdline::{Options, SelfTest};
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
 use ppc64_arch::spr::{hypervisor, live};
@@ -58,7 +58,7 @@ impl Platform for PowerNv {
             return Err(Refusal::Offset(hypervisor::hrmor()));
         }
         let errata = Errata::of(machine.pvr, machine.emulated);
-        if options.mmu == MmuMode::Hash && errata.one_mode_a_core {
+        if options.is_ruled_out(errata) {
             return Err(Refusal::HashBesideRadix(machine.pvr));
         }
         translations::init(machine.pvr.cpu(), errata);

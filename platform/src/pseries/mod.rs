@@ -14,7 +14,7 @@ use crate::boot::refusal::Refusal;
 use crate::hardware;
 use crate::host::Around;
 use crate::terminal::Terminal;
-use hv_core::guest::cmdline::{MmuMode, Options, SelfTest};
+use hv_core::guest::cmdline::{Options, SelfTest};
 use ppc64_arch::cpu::{Hcall, hcall};
 use ppc64_arch::errata::Errata;
 use ppc64_arch::pvr::Cpu;
@@ -29,7 +29,7 @@ impl Platform for Pseries {
     /// Nested guests are radix.
     const HASHES: bool = false;
     fn init(_: &Machine, options: &Options) -> Result<(), Refusal> {
-        if options.mmu == MmuMode::Hash {
+        if options.wants_hash() {
             return Err(Refusal::HashNested);
         }
         Ok(nested::init()?)
