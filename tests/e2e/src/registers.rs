@@ -11,9 +11,12 @@ const MACHINES: [(&str, Option<&str>); 4] =
 /// Fewer rounds than this, and the guest did not do what it is for.
 const ROUNDS: u64 = 50_000;
 
-/// For each machine one guest alone, and two that take turns on one CPU.
+/// For each machine one guest alone, several vCPUs on fewer CPUs, and two guests, on one CPU in turns and moving between two. On bare metal a hash guest as well, and two guests of different kinds.
 pub fn cases() -> Vec<Case> {
-    MACHINES.into_iter().flat_map(|machine| [alone(machine), twins(machine), together(machine)]).collect()
+    let each = |machine| [alone(machine), together(machine), twins(machine, "on", "1"), twins(machine, "on", "2")];
+    let beside = |machine| [hashed(machine), twins(machine, "mixed", "1"), twins(machine, "mixed", "2")];
+    let bare = MACHINES.into_iter().filter(|(platform, _)| platform.starts_with("powernv"));
+    MACHINES.into_iter().flat_map(each).chain(bare.flat_map(beside)).collect()
 }
 
 type Machine = (&'static str, Option<&'static str>);
@@ -23,29 +26,61 @@ fn name((platform, cpu): Machine) -> String {
 }
 
 fn alone(machine: Machine) -> Case {
-    Case::new(format!("registers/{}", name(machine)), move |setting| keep(setting, machine, &[], &[""]))
+    Case::new(format!("registers/{}", name(machine)), move |setting| keep(setting, machine, &[], &[Guest::ALONE]))
 }
 
 /// More vCPUs than CPUs, so that they share them and move from one to another.
 fn together(machine: Machine) -> Case {
     let options = ["--cpus", "3", "--host-cpus", "2"];
-    Case::new(format!("registers/{}/cpus-3", name(machine)), move |setting| keep(setting, machine, &options, &[""]))
+    Case::new(format!("registers/{}/cpus-3", name(machine)), move |setting| {
+        keep(setting, machine, &options, &[Guest::ALONE])
+    })
 }
 
-fn twins(machine: Machine) -> Case {
-    let options = ["--memory", "512M", "--append", "samewise.twins=on"];
-    let names = ["first: ", "second: "];
-    Case::new(format!("registers/{}/twins", name(machine)), move |setting| keep(setting, machine, &options, &names))
+fn hashed(machine: Machine) -> Case {
+    let guest = Guest { name: "", hashed: true };
+    Case::new(format!("registers/{}/hash", name(machine)), move |setting| {
+        keep(setting, machine, &["--mmu", "hash", "--memory", "512M"], &[guest])
+    })
 }
 
-/// The smallest pages: each of the guest's touches is then a storage interrupt of its own. `names` stand before the lines of each guest.
-fn keep(setting: &Setting, (platform, cpu): Machine, options: &[&str], names: &[&str]) -> Result<String> {
+/// Two guests, alike or one of each kind, on so many CPUs.
+fn twins(machine: Machine, kind: &str, host: &'static str) -> Case {
+    let asked = format!("samewise.twins={kind}");
+    let guests = [Guest { name: "first: ", hashed: false }, Guest { name: "second: ", hashed: kind == "mixed" }];
+    let alike = if kind == "on" { "twins" } else { kind };
+    Case::new(format!("registers/{}/{alike}-host-{host}", name(machine)), move |setting| {
+        let options = ["--memory", "512M", "--append", &asked, "--host-cpus", host];
+        keep(setting, machine, &options, &guests)
+    })
+}
+
+/// One of the guests of a run.
+#[derive(Clone, Copy)]
+struct Guest {
+    /// What stands before its lines.
+    name: &'static str,
+    /// It has a hashed table, and says so.
+    hashed: bool,
+}
+
+impl Guest {
+    /// A radix guest that shares its console with nobody.
+    const ALONE: Self = Self { name: "", hashed: false };
+}
+
+/// The smallest pages: each of the guest's touches is then a storage interrupt of its own.
+fn keep(setting: &Setting, (platform, cpu): Machine, options: &[&str], guests: &[Guest]) -> Result<String> {
     let cpu: Vec<&str> = cpu.into_iter().flat_map(|cpu| ["--cpu", cpu]).collect();
     let own = ["--kernel", text(&setting.registers)?, "--platform", platform, "--granule", "4k", "--timeout", "180"];
     let ended = run(setting, &[&own[..], &cpu, options].concat())?.with_code(0)?;
     let failures: Vec<_> = ended.console.lines().filter(|line| line.contains("FAIL")).collect();
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
-    let rounds: Vec<u64> = names.iter().map(|name| rounds(&ended.console, name)).collect::<Result<_>>()?;
+    for Guest { name, hashed } in guests {
+        let says = ended.console.lines().any(|line| line.trim() == format!("{name}registers: a hashed table"));
+        ensure!(says == *hashed, "{name}the guest is not of the kind that it should be");
+    }
+    let rounds: Vec<u64> = guests.iter().map(|guest| rounds(&ended.console, guest.name)).collect::<Result<_>>()?;
     Ok(format!("{} rounds, nothing changed", rounds.iter().sum::<u64>()))
 }
 

@@ -17,6 +17,7 @@
 //! | AMR, IAMR, UAMOR | but for key 0, by which the guest itself runs |
 //! | SPRG0 to SPRG3, DAR, DSISR | an interrupt needs two SPRGs to find its vCPU's area: one pair in the first half of the rounds, the other in the second |
 //! | SRR0, SRR1 | after storage, time-slice and facility exits, which go through HSRR0 and HSRR1; after a guest's own interrupt they hold what it left |
+//! | the 32 entries of the segment buffer | where the device tree speaks of a hashed table |
 //! | MMCR0 to 3, MMCRA, PMC1 to 6, SIAR, SDAR, SIER, SIER2, SIER3 | stopped: MMCR0\[FC\] is on |
 //!
 //! Other numbers for the same registers (DSCR 3, AMR 13, PPR32, MMCR0 779, SPRG3 259 and so on) are not tried by themselves.
@@ -64,6 +65,7 @@ mod smp;
 
 mod area;
 mod exits;
+mod hashed;
 mod seed;
 mod set;
 mod sprs;
@@ -89,7 +91,13 @@ extern "C" fn guest_main(tree: u64) -> ! {
     if little != hcall::SUCCESS {
         give_up("no little-endian interrupts");
     }
-    if let Err(why) = tables::identity(&machine) {
+    let mapped = if hashed::discover(tree) {
+        say!("registers: a hashed table");
+        hashed::identity(&machine)
+    } else {
+        tables::identity(&machine)
+    };
+    if let Err(why) = mapped {
         give_up(why);
     }
     say!("registers: seed {:#x}", seed::of(tree, machine.servers()[0]));

@@ -8,7 +8,7 @@ use crate::exits::{self, Part, now};
 use crate::machine::Machine;
 use crate::smp::{self, Barrier};
 use crate::trial::Report;
-use crate::{seed, stale};
+use crate::{hashed, seed, stale};
 
 unsafe extern "C" {
     fn started();
@@ -76,7 +76,8 @@ fn work(machine: &Machine, vcpu: usize, tree: u64) {
     ALL_HERE.wait(vcpus);
     report.go_on(Half::Second);
     exits::run_all(machine, &mut report, Part { vcpu, vcpus, half: Half::Second });
-    let looks = stale::run(machine, vcpu, &mut report);
+    // A hash guest drops its mappings by calls, which reach every CPU.
+    let looks = if hashed::is_so() { 0 } else { stale::run(machine, vcpu, &mut report) };
     if vcpu == 0 {
         say!("registers: {looks} looks at a mapping that its vCPU changed");
         report.name_constant();

@@ -2,6 +2,7 @@
 
 use crate::area::{self, Half, Own};
 use crate::console::say;
+use crate::hashed::Segments;
 use crate::set::{Free, Numbers, Set, compare};
 use crate::sprs::SPRS;
 
@@ -111,6 +112,7 @@ pub struct Report {
     own: Own,
     half: Half,
     numbers: Numbers,
+    segments: Option<Segments>,
     /// Trials made.
     pub rounds: u64,
     /// Trials after which something differed.
@@ -125,9 +127,10 @@ pub struct Report {
 impl Report {
     /// None yet. The seed is this vCPU's own.
     pub fn new(vcpu: usize, seed: u64) -> Self {
-        let (own, numbers, nothing) = (Own::of(vcpu), Numbers::new(seed), [0; SPRS.len()]);
+        let (own, mut numbers, nothing) = (Own::of(vcpu), Numbers::new(seed), [0; SPRS.len()]);
+        let segments = Segments::take(|| numbers.next());
         let (half, rounds, failed, late, lines) = (Half::First, 0, 0, 0, 0);
-        Self { vcpu, own, half, numbers, rounds, failed, late, lines, first: nothing, varied: nothing }
+        Self { vcpu, own, half, numbers, segments, rounds, failed, late, lines, first: nothing, varied: nothing }
     }
 
     /// Another pair of SPRGs is the one that interrupts use.
@@ -148,10 +151,14 @@ impl Report {
         self.note_variety();
         let stored = self.own.want().vsr[63];
         self.judge(plan, state);
+        self.judge_segments(plan, state);
         stored
     }
 
     fn prepare(&mut self, plan: &Plan, state: State) {
+        if let Some(segments) = &mut self.segments {
+            segments.vary(self.numbers.next());
+        }
         let set = self.own.want();
         set.fill(&mut self.numbers);
         set.spr[self.half.reserved().1] = area::address(self.vcpu);
@@ -208,6 +215,14 @@ impl Report {
         }
         compare(&seen, set, free, &mut line);
         self.failed += u64::from(differences > 0);
+    }
+
+    /// They are no registers that a trial loads and stores, but nothing may change them either.
+    fn judge_segments(&mut self, plan: &Plan, state: State) {
+        if let Some((place, is, should)) = self.segments.as_ref().and_then(Segments::difference) {
+            self.failed += 1;
+            tell(&mut self.lines, (plan.name, state.name()), "segment ", Some(place), is, should);
+        }
     }
 
     /// Names the registers in which no bit ever changed: nothing is shown about them.
