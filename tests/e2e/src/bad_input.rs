@@ -82,6 +82,12 @@ const HYPERVISOR: &[Bad] = &[
     Bad { name: "nine-cpus", options: &["--append", "samewise.cpus=9"], says: "samewise.cpus=9" },
     Bad { name: "neither-on-nor-off", options: &["--append", "samewise.bench=maybe"], says: "samewise.bench=maybe" },
     Bad { name: "hash-on-pseries", options: &["--append", "samewise.mmu=hash"], says: "those are radix only" },
+    Bad {
+        name: "mixed-twins-on-pseries",
+        options: &["--append", "samewise.twins=mixed"],
+        says: "samewise.twins=mixed): a guest in a partition is a nested one",
+    },
+    Bad { name: "twins", options: &["--append", "samewise.twins=two"], says: "twins are on, mixed or off" },
     Bad { name: "hpt-size", options: &["--append", "samewise.hpt-size=3M"], says: "a power of two from 256K to 16G" },
     Bad { name: "no-nested-hv", options: NO_NESTED, says: "offers no nested virtualization" },
 ];

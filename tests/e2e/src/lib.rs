@@ -23,6 +23,7 @@ mod smp;
 mod stats;
 mod stress;
 mod terminal;
+mod twins;
 
 pub use matrix::{Cell, Extent, Machine};
 
@@ -100,6 +101,7 @@ pub fn cases(extent: Extent) -> Vec<Case> {
         smp::cases(extent),
         stress::cases(),
         terminal::cases(),
+        twins::cases(),
     ];
     guests.chain(others.into_iter().flatten()).collect()
 }

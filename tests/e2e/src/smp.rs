@@ -95,7 +95,12 @@ fn under_load(cpus: &str, times: u32) -> String {
 
 /// What the stress says that it verified, all its runs together.
 pub fn verified(ended: &Ended) -> Result<String> {
-    let counts = ended.console.lines().filter_map(|line| line.trim().strip_prefix("stress ok: ")).map(stress_counts);
+    verified_by(&ended.console)
+}
+
+/// The same of what one of several guests printed.
+pub fn verified_by(console: &str) -> Result<String> {
+    let counts = console.lines().filter_map(|line| line.trim().strip_prefix("stress ok: ")).map(stress_counts);
     let sums = counts.collect::<Option<Vec<_>>>().context("an odd line of the stress")?;
     ensure!(!sums.is_empty(), "the stress did not come to an end");
     let (pages, migrations) = sums.iter().fold((0, 0), |(pages, moves), (p, m)| (pages + p, moves + m));

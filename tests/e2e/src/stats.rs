@@ -26,7 +26,7 @@ impl Stats {
     }
 
     /// A counter; what never happened may be left out of the report.
-    fn get(&self, name: &str) -> u64 {
+    pub fn get(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
     }
 
@@ -107,6 +107,13 @@ impl Stats {
         Ok(())
     }
 
+    /// Checks that a counter was reported, and is this.
+    pub fn is(&self, name: &str, wanted: u64) -> Result<()> {
+        let count = self.0.get(name).with_context(|| format!("there is no counter {name}"))?;
+        ensure!(*count == wanted, "{name} is {count}, not {wanted}");
+        Ok(())
+    }
+
     /// Checks that so many CPUs ran the guest.
     pub fn check_cpus(&self, wanted: &str) -> Result<()> {
         let count = self.get("sched.cpus");
@@ -179,6 +186,14 @@ mod tests {
         assert!(of(10, 4, 5, 64 << 20).check_store(64 << 20).is_err());
         assert!(of(4, 10, 6, 64 << 20).check_store(64 << 20).is_err());
         assert!(of(10, 4, 6, 70 << 20).check_store(64 << 20).is_err());
+    }
+
+    #[test]
+    fn a_counter_that_is_missing_is_not_zero() {
+        let stats = Stats([("twins.first.moves".to_owned(), 0)].into());
+        assert!(stats.is("twins.first.moves", 0).is_ok());
+        assert!(stats.is("twins.first.moves", 1).is_err());
+        assert!(stats.is("twins.second.moves", 0).is_err());
     }
 
     #[test]
