@@ -47,9 +47,9 @@ use world::InTurns;
 /// A CPU without a twin that could run looks for one so often a second, if nobody kicks it.
 const LOOKS: u64 = 100;
 /// Which they are. That one stays longer than the other is what brings them together and takes them apart.
-const FIRST: Which = Which { name: "first", before: "first: ", number: 0, stay: 128 };
+const FIRST: Which = Which { name: "first", before: "first: ", number: 0, stay: 64 };
 /// See [`FIRST`].
-const SECOND: Which = Which { name: "second", before: "second: ", number: 1, stay: 108 };
+const SECOND: Which = Which { name: "second", before: "second: ", number: 1, stay: 54 };
 
 /// Runs both to their ends. Neither can begin anew.
 ///

@@ -26,7 +26,7 @@ const NAMES: [&str; 2] = ["first", "second"];
 const MEMORY: [&str; 2] = ["256M", "2304M"];
 /// Fewer turns of one after the other on a CPU than this, or fewer moves of each to another, and what is tested has hardly happened.
 const SWITCHES: u64 = 5_000;
-const MOVES: u64 = 300;
+const MOVES: u64 = 150;
 
 /// One of each kind on each machine, on one CPU and on two; and two of the kind whose isolation depends on the hypervisor most.
 pub fn cases() -> Vec<Case> {
