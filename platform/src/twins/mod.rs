@@ -2,7 +2,7 @@
 //! (`samewise.twins=`). With `on` both are of the kind that `samewise.mmu=` says, with `mixed` the second is of the other kind.
 //!
 //! They take turns at each exit that ends a stay, and every second one does, whether or not the short way could have resolved it. So registers that no exit
-//! stores are exchanged far more often than a scheduler would have it.
+//! stores are exchanged far more often than a scheduler would have it. One whose turns are short has more of them, so that both get on.
 //!
 //! # Several CPUs
 //!
@@ -47,9 +47,9 @@ use world::InTurns;
 /// A CPU without a twin that could run looks for one so often a second, if nobody kicks it.
 const LOOKS: u64 = 100;
 /// Which they are. That one stays longer than the other is what brings them together and takes them apart.
-const FIRST: Which = Which { name: "first", before: "first: ", number: 0, stay: 128 };
+const FIRST: Which = Which { name: "first", before: "first: ", number: 0, stay: 64 };
 /// See [`FIRST`].
-const SECOND: Which = Which { name: "second", before: "second: ", number: 1, stay: 108 };
+const SECOND: Which = Which { name: "second", before: "second: ", number: 1, stay: 54 };
 
 /// Runs both to their ends. Neither can begin anew.
 ///
@@ -70,7 +70,7 @@ pub fn run<P: Platform>(
     let switches = AtomicU64::new(0);
     P::on_each(&|cpu| {
         let world = RefCell::new(P::world(host, design));
-        match run_on(cpu, &world, &twins, host.timebase_hz / LOOKS) {
+        match run_on(cpu, &world, &twins, host.timebase_hz) {
             Ok(count) => _ = switches.fetch_add(count, Ordering::Relaxed),
             Err(_) => twins.iter().for_each(|twin| twin.give_up(cpu)),
         }
@@ -80,18 +80,19 @@ pub fn run<P: Platform>(
     Ok(if first == Ended::PowerOff { second } else { first })
 }
 
-/// Runs those that are on CPU number `cpu`, which this is, until both have ended; how often one followed the other. The CPU sleeps `nap` ticks at most.
+/// Runs those that are on CPU number `cpu`, which this is, until both have ended; how often one followed the other. Its timebase counts `hz` times a second.
 ///
 /// # Errors
 /// [`Refusal`]: the CPU cannot be at one of them.
 #[inline(never)]
-fn run_on<W: World>(cpu: usize, world: &RefCell<W>, twins: &[Twin<'_>; 2], nap: u64) -> Result<u64, Refusal> {
+fn run_on<W: World>(cpu: usize, world: &RefCell<W>, twins: &[Twin<'_>; 2], hz: u64) -> Result<u64, Refusal> {
     let [first, second] = twins;
     let chairs = [first.chair(cpu)?, second.chair(cpu)?];
-    let [mut for_first, mut for_second] = [InTurns::new(world), InTurns::new(world)];
+    let [mut for_first, mut for_second] = [InTurns::new(world, hz), InTurns::new(world, hz)];
     let [mut of_first, mut of_second] = [Counters::default(); 2];
     let mut turns = Turns {
         cpu,
+        used: [0; 2],
         last: 0,
         switches: 0,
         runners: [
@@ -101,7 +102,7 @@ fn run_on<W: World>(cpu: usize, world: &RefCell<W>, twins: &[Twin<'_>; 2], nap: 
     };
     while !twins.iter().all(Twin::has_ended) {
         if let Some(until) = turns.round(twins) {
-            world.borrow_mut().idle(until.min(timebase() + nap));
+            world.borrow_mut().idle(until.min(timebase() + hz / LOOKS));
         }
     }
     let switches = turns.switches;
@@ -114,29 +115,43 @@ fn run_on<W: World>(cpu: usize, world: &RefCell<W>, twins: &[Twin<'_>; 2], nap: 
 struct Turns<'a, 'm, W> {
     cpu: usize,
     runners: [OnCpu<'a, 'm, W>; 2],
+    /// Ticks that each had since both can run here.
+    used: [u64; 2],
     /// Whose the last one was.
-    last: u32,
+    last: usize,
     /// How often it was another one's than the one before.
     switches: u64,
 }
 
 impl<W: World> Turns<'_, '_, W> {
-    /// A turn for each twin that is here. If none could run: the earliest time for which one that is here wants to be woken.
+    /// A turn for each twin that is here, but for one that had more time than the other: a turn may be a page fault, or all that a CPU does in a millisecond. If none could run: the earliest time for which one that is here wants to
+    /// be woken.
     fn round(&mut self, twins: &[Twin<'_>; 2]) -> Option<u64> {
         let (mut idle, mut wakes) = (true, NEVER);
-        for (twin, runner) in twins.iter().zip(&mut self.runners) {
+        for (number, twin) in twins.iter().enumerate() {
             if !twin.is_on(self.cpu) {
-                continue;
-            }
-            match twin.turn(self.cpu, runner) {
-                Some(until) => wakes = wakes.min(until),
-                None => {
-                    idle = false;
-                    self.switches += u64::from(self.last != twin.which.number);
-                    self.last = twin.which.number;
-                }
+                self.used = [0; 2];
+            } else if self.used[number] > self.used[1 - number] {
+                idle = false;
+            } else if let Some(until) = self.turn(number, twin) {
+                self.used = [0; 2];
+                wakes = wakes.min(until);
+            } else {
+                idle = false;
             }
         }
         idle.then_some(wakes)
+    }
+
+    /// One turn; if the twin sleeps instead: until when.
+    fn turn(&mut self, number: usize, twin: &Twin<'_>) -> Option<u64> {
+        let start = timebase();
+        let sleeps = twin.turn(self.cpu, &mut self.runners[number]);
+        if sleeps.is_none() {
+            self.used[number] += timebase() - start;
+            self.switches += u64::from(self.last != number);
+            self.last = number;
+        }
+        sleeps
     }
 }

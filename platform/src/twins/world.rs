@@ -6,17 +6,23 @@ use hv_core::guest::{Exit, Vcpu, World};
 use hv_core::hash;
 use hv_core::mmu::StorageFault;
 use ppc64_arch::addr::GuestReal;
+use ppc64_arch::cpu::timebase;
+
+/// A twin that does not leave the guest by itself does so that often a second.
+const STAYS: u64 = 1000;
 
 /// One twin's use of the world that both share. Each of its turns ends with [`World::put_away`].
 pub struct InTurns<'m, W> {
     world: &'m RefCell<W>,
+    /// The longest stay, in timebase ticks: the other one may wait for its end.
+    longest: u64,
     exits: u64,
 }
 
 impl<'m, W> InTurns<'m, W> {
-    /// Of this world, and nobody's yet.
-    pub const fn new(world: &'m RefCell<W>) -> Self {
-        Self { world, exits: 0 }
+    /// Of this world, whose timebase counts so often a second.
+    pub const fn new(world: &'m RefCell<W>, timebase_hz: u64) -> Self {
+        Self { world, longest: timebase_hz / STAYS, exits: 0 }
     }
 }
 
@@ -26,6 +32,7 @@ impl<W: World> World for InTurns<'_, W> {
     }
 
     fn enter<S: Short>(&mut self, vcpu: &mut Vcpu, deadline: u64, short: &mut S) -> Exit {
+        let deadline = deadline.min(timebase() + self.longest);
         self.world.borrow_mut().enter(vcpu, deadline, &mut EverySecond { short, exits: &mut self.exits })
     }
 

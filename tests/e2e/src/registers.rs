@@ -14,9 +14,9 @@ const ROUNDS: u64 = 50_000;
 /// For each machine one guest alone, several vCPUs on fewer CPUs, and two guests, on one CPU in turns and moving between two. On bare metal a hash guest as well, and two guests of different kinds.
 pub fn cases() -> Vec<Case> {
     let each = |machine| [alone(machine), together(machine), twins(machine, "on", "1"), twins(machine, "on", "2")];
-    let hashed = |machine| [hashed(machine), twins(machine, "mixed", "1"), twins(machine, "mixed", "2")];
+    let beside = |machine| [hashed(machine), twins(machine, "mixed", "1"), twins(machine, "mixed", "2")];
     let bare = MACHINES.into_iter().filter(|(platform, _)| platform.starts_with("powernv"));
-    MACHINES.into_iter().flat_map(each).chain(bare.flat_map(hashed)).collect()
+    MACHINES.into_iter().flat_map(each).chain(bare.flat_map(beside)).collect()
 }
 
 type Machine = (&'static str, Option<&'static str>);

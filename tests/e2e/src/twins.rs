@@ -23,10 +23,10 @@ struct Pair {
 
 const NAMES: [&str; 2] = ["first", "second"];
 /// What each of them has, and the machine: its firmware's part, both guests, their tables, and ourselves.
-const MEMORY: [&str; 2] = ["384M", "2560M"];
+const MEMORY: [&str; 2] = ["256M", "2304M"];
 /// Fewer turns of one after the other on a CPU than this, or fewer moves of each to another, and what is tested has hardly happened.
 const SWITCHES: u64 = 5_000;
-const MOVES: u64 = 300;
+const MOVES: u64 = 150;
 
 /// One of each kind on each machine, on one CPU and on two; and two of the kind whose isolation depends on the hypervisor most.
 pub fn cases() -> Vec<Case> {
@@ -53,7 +53,7 @@ impl Pair {
     fn boot(self, setting: &Setting) -> Result<String> {
         let dir = tempfile::tempdir()?;
         let stats = dir.path().join("stats.json");
-        let work = "grep MMU /proc/cpuinfo && linux-probe stress 8 1 && linux-probe pattern 192M && linux-probe fp 5";
+        let work = "grep MMU /proc/cpuinfo && linux-probe stress 15 1 && linux-probe pattern 96M && linux-probe fp 5";
         let [memory, all] = MEMORY;
         let guests = ["--append", self.asked, "--mmu", self.first, "--memory", memory, "--batch", work];
         let machine = ["--host-cpus", self.host, "--qemu-arg=-m", "--qemu-arg", all];
@@ -62,6 +62,7 @@ impl Pair {
         let [first, second] = NAMES.map(|name| lines_of(&ended, name));
         first.is_good(self.kinds[0]).context("the first twin")?;
         second.is_good(self.kinds[1]).context("the second twin")?;
+        met(&ended)?;
         let turns = turned(&Stats::read(&stats)?, self.host)?;
         Ok(format!("{}; {}; {turns}", verified_by(&first.0)?, verified_by(&second.0)?))
     }
@@ -83,6 +84,17 @@ impl Lines {
         ensure!(self.0.contains("samewise: batch ends with 0\n"), "its work did not end well:\n{}", self.0);
         Ok(())
     }
+}
+
+/// Either began its work before the other one's had ended.
+fn met(ended: &Ended) -> Result<()> {
+    let at = |name: &str, mark: &str| {
+        ended.console.find(&format!("{name}: samewise: batch {mark}")).with_context(|| format!("{name}: no {mark}"))
+    };
+    for (one, other) in [(NAMES[0], NAMES[1]), (NAMES[1], NAMES[0])] {
+        ensure!(at(one, "starts")? < at(other, "ends")?, "the {one} twin began when the {other} one was done");
+    }
+    Ok(())
 }
 
 /// Both had turns, and moved where there was a place to go to; and no page of either was lost.
