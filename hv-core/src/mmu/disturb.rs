@@ -6,7 +6,7 @@
 //!   log on ─► split the block ─► harvest ─► harvest ─► log off ─► split ─► promote ─► age ─► page out ─► page out what is old ─► prune ─► bring back ─► promote ─► next block
 //! ```
 //!
-//! Of a guest that has less memory than it uses hardly a block is there as a whole, as it has to be to become one leaf: every second one is brought back first.
+//! Of a guest that has less memory than it uses hardly a block is there as a whole, as it has to be to become one leaf: every fourth one is brought back first, and room is made for the copy.
 //!
 //! Nothing here changes what the guest finds in its memory. What cannot be done just then, because of the log, of a page that rests, of another CPU that disturbs as well, is left out.
 
@@ -22,7 +22,10 @@ const PART: u64 = BLOCK / 16;
 const STRIDE: u64 = 5 * BLOCK;
 
 /// One block in so many is brought back.
-const BROUGHT_BACK: u64 = 2;
+const BROUGHT_BACK: u64 = 4;
+
+/// How often room is asked for: each time some pages.
+const ROUNDS: usize = 64;
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,10 +116,17 @@ impl Disturber {
     }
 }
 
-/// Has each page of a block there, if there is room.
+/// Has each page of a block there, if there is room, and as much room again: a leaf is made of a copy.
 fn bring_back<H: Hardware, D: Discipline>(seat: &Seat<'_, '_, H, D>, block: GuestReal) {
     let pages = (block.raw()..block.raw() + BLOCK).step_by(LeafSize::Size4K.bytes() as usize);
     pages.for_each(|page| _ = seat.read(GuestReal::new(page), &mut [0]));
+    let mut room = 0;
+    for _ in 0..ROUNDS {
+        room += seat.with_cpu(|space, cpu| space.page_out(cpu));
+        if room * LeafSize::Size4K.bytes() >= BLOCK {
+            break;
+        }
+    }
 }
 
 /// One step: what it returns, and whether it could be done, is all the same.
