@@ -245,7 +245,7 @@ fn real_mode_has_its_entries_without_asking_and_loses_them_when_the_guest_says_s
 #[test]
 fn real_mode_asks_no_class_key() {
     let (_, table) = table(18);
-    let (memory, asdr) = (Memory::default(), VsidWord::real_mode(PageSize::Size4K));
+    let (memory, asdr) = (Regions::default(), VsidWord::real_mode(PageSize::Size4K));
     for access in [mmu::Access::Read, mmu::Access::Write, mmu::Access::Fetch] {
         let masked = Fault { ea: EffAddr::new(0x3100), asdr, amr: u64::MAX, iamr: u64::MAX, ..fault(access) };
         assert_eq!(table.fault(&memory, &masked), Outcome::Resume, "{access:?}");
@@ -260,7 +260,7 @@ fn real_mode_finds_room_between_the_guests_entries_unless_all_of_them_are_to_be_
     // Both groups are full of entries of another page, with these bits in their first doubleword.
     let crowded = |kept: u64| {
         let (machine, table) = table(18);
-        let memory = Memory::default();
+        let memory = Regions::default();
         let hash = Hashed::of(at, Segment::Size1T, PageSize::Size4K);
         for group in [false, true].map(|secondary| table.shape().group(hash, secondary)) {
             let entry = PaprEntry { word0: claim(0).word0 | kept, ..claim(WORD1) };

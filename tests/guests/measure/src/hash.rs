@@ -56,7 +56,7 @@ impl Region {
 
     /// Doubleword 0 of its pages' entries: AVA is the virtual address without its low 23 bits.
     fn name(self) -> u64 {
-        ((VSID << 28 | self.0 * PAGES * PAGE) >> 23 << 7) | 1
+        ((((VSID << 28) | (self.0 * PAGES * PAGE)) >> 23) << 7) | 1
     }
 
     /// A call about the entry in place `place` of each page's group.
