@@ -427,7 +427,7 @@ fn a_table_without_room_for_what_is_bolted_is_refused_and_all_is_as_it_was() {
 fn what_the_hypervisor_made_for_real_mode_does_not_keep_a_table_from_shrinking() {
     let guest = Guest::new(SMALL, None);
     let seat = guest.seat(0);
-    assert!(prepared(&seat, 19) > 1 && seat.commit_resize(19) == Ok(()));
+    assert!(prepared(&seat, 19) > 1 && seat.commit_resize(0, 19) == Ok(()));
     // Eight entries in two groups of the larger table, which are one of the smaller.
     let virtual_page = |n: u64| VirtualAddress::new(address(0, PageSize::Size4K).raw() + u128::from(n << 23));
     let hash = |at| Hash::of(at, Segment::Size1T, PageSize::Size4K);
@@ -447,7 +447,7 @@ fn what_the_hypervisor_made_for_real_mode_does_not_keep_a_table_from_shrinking()
     let fault = Fault { ea, asdr, access: Access::Read, problem_state: false, amr: 0, iamr: 0 };
     assert_eq!(seat.fault(&fault), Outcome::Resume);
     prepared(&seat, 18);
-    assert_eq!(seat.commit_resize(18), Ok(()));
+    assert_eq!(seat.commit_resize(0, 18), Ok(()));
     assert_eq!(seat.fault(&fault), Outcome::Resume, "in its other group");
 }
 
