@@ -3,7 +3,7 @@
 //! Whoever runs the guest takes a [`turn`](Disturber::turn) now and then. Each does one thing to the largest slot, most of them to one block of 2 MiB of it, and the blocks go round:
 //!
 //! ```text
-//!   log on ─► split the block ─► harvest ─► harvest ─► log off ─► split ─► promote ─► age ─► page out ─► page out what is old ─► prune ─► bring back ─► promote ─► next block
+//!   log on ─► split the block ─► bring it back ─► harvest ─► harvest ─► log off ─► split ─► promote ─► age ─► page out ─► page out what is old ─► prune ─► promote ─► next block
 //! ```
 //!
 //! Of a guest that has less memory than it uses hardly a block is there as a whole, as it has to be to become one leaf: every fourth one is brought back first, and room is made for the copy.
@@ -33,6 +33,7 @@ enum Step {
     #[default]
     StartLog,
     SplitLogged,
+    BringBack,
     Harvest,
     HarvestAgain,
     StopLog,
@@ -42,7 +43,6 @@ enum Step {
     PageOut,
     PageOutOld,
     Prune,
-    BringBack,
     PromoteAgain,
 }
 
@@ -50,7 +50,8 @@ impl Step {
     const fn next(self) -> Self {
         match self {
             Self::StartLog => Self::SplitLogged,
-            Self::SplitLogged => Self::Harvest,
+            Self::SplitLogged => Self::BringBack,
+            Self::BringBack => Self::Harvest,
             Self::Harvest => Self::HarvestAgain,
             Self::HarvestAgain => Self::StopLog,
             Self::StopLog => Self::Split,
@@ -59,8 +60,7 @@ impl Step {
             Self::Age => Self::PageOut,
             Self::PageOut => Self::PageOutOld,
             Self::PageOutOld => Self::Prune,
-            Self::Prune => Self::BringBack,
-            Self::BringBack => Self::PromoteAgain,
+            Self::Prune => Self::PromoteAgain,
             Self::PromoteAgain => Self::StartLog,
         }
     }

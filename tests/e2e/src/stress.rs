@@ -34,7 +34,7 @@ const SHORT: Aim = Aim {
     retries: false,
 };
 const LONG: Aim = Aim {
-    seconds: 300,
+    seconds: 480,
     counters: [
         ("store.paged-out", 50_000),
         ("store.paged-in", 50_000),
