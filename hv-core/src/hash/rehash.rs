@@ -4,8 +4,9 @@ use super::calls::remove::is_device;
 use super::lock::{Locked, Place};
 use super::machine::Translations;
 use super::table::Hpt;
+use ppc64_arch::hash::segment::VRMA;
 use ppc64_arch::hash::table::{GROUP, Hashed};
-use ppc64_arch::hash::{Entry, Word0};
+use ppc64_arch::hash::{Entry, Segment, Word0};
 
 /// Two entries that have to stay would have the same place in the other table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +47,7 @@ impl<'m, T: Translations> Hpt<'m, T> {
         let at = other.shape().page_of(index, entry, segment, pages);
         let secondary = entry.word0.contains(Word0::SECONDARY);
         let group = self.shape().group(Hashed::of(at, segment, pages.base()), secondary);
-        let place = self.place(group + index % GROUP as u64).and_then(Place::try_lock);
-        let free = place.filter(Locked::is_free).ok_or(Full)?;
+        let Some(free) = self.cleared(group + index % GROUP as u64, entry)? else { return Ok(()) };
         let mut quiet = free.quiet(self);
         quiet.claim(entry.word0, entry.word1);
         if let Some(list) = self.reverse.list(entry.word1, pages).filter(|_| !is_device(entry.word1)) {
@@ -56,7 +56,30 @@ impl<'m, T: Translations> Hpt<'m, T> {
         Ok(())
     }
 
+    /// Place `index`, free for `entry`. An entry of real mode gives way to any other: it is made again where real mode needs it. `None`: `entry` itself does.
+    fn cleared(&self, index: u64, entry: Entry) -> Result<Option<Locked<'m>>, Full> {
+        let place = self.place(index).ok_or(Full)?;
+        let there = place.try_lock().ok_or(Full)?;
+        if there.is_free() {
+            return Ok(Some(there));
+        }
+        let was = there.guests();
+        match (is_real_mode(entry), is_real_mode(was)) {
+            (true, _) => Ok(None),
+            (false, false) => Err(Full),
+            (false, true) => {
+                self.release(there.quiet(self), was);
+                Ok(place.try_lock())
+            }
+        }
+    }
+
     fn places(&self) -> impl Iterator<Item = Place<'m>> {
         (0..self.shape().entries()).filter_map(|index| self.place(index))
     }
+}
+
+/// Whether the hypervisor makes such entries itself: they are of the virtual real mode area.
+fn is_real_mode(entry: Entry) -> bool {
+    entry.word1.segment() == Some(Segment::Size1T) && entry.word0.abbreviated().vsid(Segment::Size1T) == VRMA
 }

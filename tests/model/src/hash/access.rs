@@ -2,7 +2,7 @@
 
 use super::guest::Reached;
 use super::hardware::Access;
-use super::pte::{BOLTED, GROUP, Pte, RECORDED, REFERENCED, SECONDARY};
+use super::pte::{GROUP, Pte, RECORDED, REFERENCED};
 use super::regions::{END, REGION};
 use super::world::World;
 use ppc64_arch::addr::EffAddr;
@@ -71,7 +71,7 @@ impl World<'_, '_> {
     /// The hypervisor's entry for real mode, if it has made one, is the guest's from now on.
     fn adopt(&mut self, at: VirtualAddress, may: bool) {
         let name = Pte { word0: 1 << 62, word1: 0 };
-        for secondary in [0, SECONDARY] {
+        for secondary in [0, super::pte::SECONDARY] {
             let first = Pte { word0: name.word0 | secondary, ..name }.group(at.raw(), self.model.order);
             for index in first..first + GROUP {
                 let raw = self.seat.hardware.raw(index);
@@ -81,7 +81,7 @@ impl World<'_, '_> {
                 let made = self.seat.tables.read(&self.seat.regions, 0, index).expect("in the table").entries()[0];
                 let pte = Pte { word0: made.word0, word1: made.word1 };
                 let right = pte.is_real_mode() && pte.address(index) == at.align_down(PageSize::Size4K).raw();
-                assert!(may && right && pte.word0 & BOLTED == 0, "{pte:x?} in {index:#x} for real mode at {at:x?}");
+                assert!(may && right && pte.word0 & 0x10 != 0, "{pte:x?} in {index:#x} for real mode at {at:x?}");
                 assert_eq!(pte.word1, at.low() & 0xff_ffff_f000 | RECORDED | 0x10, "it allows everything");
                 self.model.entries.insert(index, pte);
             }

@@ -7,7 +7,7 @@
 //! * H_PROTECT leaves R as it is: "only PTE bits to be modified are" pp, key and N.
 //! * H_BULK_REMOVE's *andcond* looks at all 64 bits, as H_REMOVE's.
 //! * Entries that are not bolted are gone when another table has taken the present one's place, and so is the other table when it has not.
-//! * An entry that the hypervisor has made for real mode is not bolted: it is made again where real mode needs it.
+//! * An entry of real mode gives way: the hypervisor makes it again where real mode needs it.
 
 use super::pte::{BOLTED, GROUP, PROTECTION, Pte, RECORDED};
 use std::collections::BTreeMap;
@@ -328,8 +328,13 @@ impl Model {
     fn moved(&self, order: u32) -> Option<BTreeMap<u64, Pte>> {
         let mut moved = BTreeMap::<u64, Pte>::new();
         for (index, pte) in self.entries.iter().filter(|(_, pte)| pte.word0 & BOLTED != 0) {
-            if moved.insert(pte.moved(*index, order), *pte).is_some() {
-                return None;
+            let place = pte.moved(*index, order);
+            match moved.get(&place) {
+                Some(_) if pte.is_real_mode() => {}
+                Some(other) if !other.is_real_mode() => return None,
+                _ => {
+                    moved.insert(place, *pte);
+                }
             }
         }
         Some(moved)
