@@ -431,10 +431,10 @@ fn what_the_hypervisor_made_for_real_mode_does_not_keep_a_table_from_shrinking()
     // Eight entries in two groups of the larger table, which are one of the smaller.
     let virtual_page = |n: u64| VirtualAddress::new(address(0, PageSize::Size4K).raw() + u128::from(n << 23));
     let hash = |at| Hash::of(at, Segment::Size1T, PageSize::Size4K);
-    for at in (0..8).map(virtual_page) {
+    for (place, at) in (0..8).map(|n| (n, virtual_page(n))) {
         let word0 = Word0::naming(at).bits() | 1 << 62 | Word0::SW2.bits() | 1;
         let group = guest.tables.shape().group(hash(at), false);
-        assert!(seat.enter(0, group, PaprEntry { word0, word1: 0x12 }).is_ok());
+        assert!(seat.enter(flags::EXACT, group + place, PaprEntry { word0, word1: 0x12 }).is_ok());
     }
     // And the one page of real mode that would be the ninth there.
     let asdr = VsidWord::real_mode(PageSize::Size4K);

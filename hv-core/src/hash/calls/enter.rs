@@ -186,11 +186,10 @@ impl Page {
     }
 }
 
-/// The entry of the virtual real mode area for the page at `at`: the kernel's alone, with everything allowed, as KVM-HV and firmware make theirs. Unlike theirs it is not bolted: it is made again when it is needed,
-/// and must not keep the guest's own entries from their places, nor a table from becoming smaller.
+/// The entry of the virtual real mode area for the page at `at`: the kernel's alone, with everything allowed, and bolted, as KVM-HV and firmware make theirs. In another table it gives way to any of the guest's own.
 pub(in crate::hash) fn real_mode(at: VirtualAddress, pages: Pages, secondary: bool) -> PaprEntry {
     let area = VsidWord::real_mode(PageSize::Size4K).raw();
-    let flags = [(secondary, Word0::SECONDARY), (pages.large(), Word0::LARGE)];
+    let flags = [(secondary, Word0::SECONDARY), (pages.large(), Word0::LARGE), (true, Word0::SW2)];
     let set = flags.into_iter().filter(|(is, _)| *is).fold(Word0::VALID, |all, (_, flag)| all | flag);
     let name = Word0::naming(at).bits() | set.bits() | area & mask(0, 1);
     let offset = at.low() & mask(24, 63);
