@@ -1,5 +1,5 @@
-//! The same Linux twice on one machine, one with a radix tree and one with a hashed table: in turns on one CPU, and on two between which both move. Each verifies its own memory and registers, and has to come to
-//! its end as if it were alone.
+//! The same Linux twice on one machine, one with a radix tree and one with a hashed table: in turns on one CPU, and on two between which both move. Each verifies its own memory, and has to come to
+//! its end as if it were alone. They take minutes, so that they are run by name or with `--full`; `registers/*/mixed` is about the same in short.
 
 use crate::matrix::{Machine, POWERNV9, POWERNV10};
 use crate::session::{Ended, run, text};
@@ -47,13 +47,13 @@ impl Pair {
     fn case(self) -> Case {
         let kinds = self.kinds.join("-and-").to_lowercase();
         let name = format!("twins/{kinds}/{}/host-{}", self.machine.name, self.host);
-        Case::new(name, move |setting| self.boot(setting))
+        Case::new(name, move |setting| self.boot(setting)).long()
     }
 
     fn boot(self, setting: &Setting) -> Result<String> {
         let dir = tempfile::tempdir()?;
         let stats = dir.path().join("stats.json");
-        let work = "grep MMU /proc/cpuinfo && linux-probe stress 15 1 && linux-probe pattern 96M && linux-probe fp 5";
+        let work = "grep MMU /proc/cpuinfo && linux-probe stress 10 1 && linux-probe pattern 96M";
         let [memory, all] = MEMORY;
         let guests = ["--append", self.asked, "--mmu", self.first, "--memory", memory, "--batch", work];
         let machine = ["--host-cpus", self.host, "--qemu-arg=-m", "--qemu-arg", all];
