@@ -7,8 +7,8 @@ use super::{
 use crate::cases::{self, fetch};
 use crate::hcall::{self, NOT_FOUND, SUCCESS, call};
 use crate::hpt::{
-    self, COHERENT, EXACT, GROUP, GUARDED, INHIBITED, MEDIUM, NO_EXECUTE, SECONDARY, Virtual, enter, entries, protect,
-    read, remove,
+    self, BOLTED, COHERENT, EXACT, GROUP, GUARDED, INHIBITED, MEDIUM, NO_EXECUTE, SECONDARY, Virtual, enter, entries,
+    protect, read, remove,
 };
 use crate::machine::Machine;
 use crate::memory::{self, PAGE};
@@ -132,10 +132,10 @@ fn refused(op: Op, at: u64, cause: u64) -> Verdict {
     }
 }
 
-/// The hypervisor finds no room for an entry, since the guest has filled it with others: that is the guest's own interrupt.
+/// The hypervisor finds no room for an entry, since the guest has filled it with others that are to be kept: that is the guest's own interrupt.
 fn no_room(machine: &Machine) -> Verdict {
     let area = Area::new(machine)?;
-    let word0 = lonely_page(VSID)?.word0();
+    let word0 = lonely_page(VSID)?.word0() | BOLTED;
     let mut filled = [0; 16];
     let groups = [area.page.primary(), area.page.secondary()].into_iter().flat_map(|group| group..group + GROUP);
     for (place, filled) in groups.zip(&mut filled) {

@@ -1,4 +1,4 @@
-//! Tables of other sizes: H_RESIZE_HPT_PREPARE and H_RESIZE_HPT_COMMIT, as Linux and QEMU have them.
+//! Tables of other sizes: H_RESIZE_HPT_PREPARE and H_RESIZE_HPT_COMMIT, as LoPAR has them.
 
 use super::{effective, is_nowhere, loads, lonely_page, stores};
 use crate::cases::{self, smp::pick};
@@ -64,10 +64,9 @@ pub fn first(machine: &Machine) -> u32 {
 }
 
 fn no_sizes(machine: &Machine) -> Verdict {
-    for number in [RESIZE_PREPARE, RESIZE_COMMIT] {
-        for flags in [1, 1 << 63, u64::MAX] {
-            expect(number, &[flags, first(machine).into()], PARAMETER)?;
-        }
+    for flags in [1, 1 << 63, u64::MAX] {
+        expect(RESIZE_PREPARE, &[flags, first(machine).into()], PARAMETER)?;
+        expect(RESIZE_COMMIT, &[flags, first(machine).into()], CLOSED)?;
     }
     for order in (1..SMALLEST.into()).chain([47, 63, 64, 255, 1 << 32 | 20, 1 << 63, u64::MAX]) {
         expect(RESIZE_PREPARE, &[0, order], PARAMETER)?;
@@ -106,10 +105,14 @@ fn cancelled(machine: &Machine) -> Verdict {
         }
         // The second one took the first one's place.
         expect(RESIZE_COMMIT, &[0, order.into()], CLOSED)?;
-        // What is refused changes nothing about it.
-        expect(RESIZE_COMMIT, &[1, other.into()], PARAMETER)?;
-        expect(RESIZE_PREPARE, &[0, 1], PARAMETER)?;
+        // There is none of that kind; and what cannot be gives up the one that is prepared.
+        expect(RESIZE_COMMIT, &[1, other.into()], CLOSED)?;
         expect(RESIZE_PREPARE, &[0, other.into()], SUCCESS)?;
+        expect(RESIZE_PREPARE, &[0, 1], PARAMETER)?;
+        expect(RESIZE_COMMIT, &[0, other.into()], CLOSED)?;
+        if prepare(other) != SUCCESS {
+            fail!("not prepared once more");
+        }
         expect(RESIZE_PREPARE, &[0, 0], SUCCESS)?;
         expect(RESIZE_COMMIT, &[0, other.into()], CLOSED)?;
     }
