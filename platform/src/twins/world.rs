@@ -74,4 +74,8 @@ impl<S: Short> Short for EverySecond<'_, S> {
     fn call(&mut self, vcpu: &mut Vcpu) -> Next {
         if self.is_second() { Next::Whole } else { self.short.call(vcpu) }
     }
+
+    fn hash_call(&mut self, vcpu: &mut Vcpu) -> Next {
+        if self.is_second() { Next::Whole } else { self.short.hash_call(vcpu) }
+    }
 }

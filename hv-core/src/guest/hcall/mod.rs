@@ -65,8 +65,14 @@ impl Call<'_> {
     /// Argument `n`; 0 is r4.
     #[must_use]
     pub fn arg(&self, n: usize) -> Claim {
-        Claim::new(self.vcpu.regs.gpr[4 + n % 9])
+        arg(self.vcpu, n)
     }
+}
+
+/// The same for whoever has only the caller. Modulo, so that there is nothing to check.
+#[inline]
+fn arg(vcpu: &Vcpu, n: usize) -> Claim {
+    Claim::new(vcpu.regs.gpr[4 + n % 9])
 }
 
 impl From<MemoryError> for Rc {

@@ -2,8 +2,7 @@
 //!
 //! What they do is in [`crate::hash`]; here are registers and return codes. A call that met another CPU at its entry is made again by the guest, which does not notice: its instruction is executed once more.
 
-use super::{Answer, Call};
-use crate::guest::claim::Claim;
+use super::{Answer, Call, arg};
 use crate::guest::machine::Flow;
 use crate::guest::vcpu::Vcpu;
 use crate::hash::{Bulk, Calls, Recorded, Refusal, Unresized};
@@ -157,5 +156,5 @@ fn resized(done: Result<(), Unresized>) -> Answer {
 /// The first arguments.
 #[inline]
 fn args<const N: usize>(vcpu: &Vcpu) -> [u64; N] {
-    core::array::from_fn(|n| Claim::new(vcpu.regs.gpr[4 + n % 9]).any())
+    core::array::from_fn(|n| arg(vcpu, n).any())
 }
