@@ -3,8 +3,11 @@
 //! In the guest it counts for the guest, and an exit leaves it running. So it is read back when a stay ends as the time at which it will expire, and
 //! written again only if somebody changed that time or borrowed the register for a sleep. An expired decrementer stays negative and pending, and the guest
 //! takes its interrupt by itself when it enables it.
+//!
+//! Of two vCPUs that share a CPU, neither may take the other's interrupt: see [`Errata::stale_decrementer`].
 
 use ppc64_arch::cpu;
+use ppc64_arch::errata::Errata;
 use ppc64_arch::spr::live;
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -15,13 +18,15 @@ pub struct Decrementer {
     loaded: Option<u64>,
     /// The largest value that it counts down from.
     longest: u64,
+    /// It is to be set twice.
+    twice: bool,
 }
 
 impl Decrementer {
     /// A decrementer of `bits` bits, of which nothing is known.
     #[must_use]
-    pub fn new(bits: u32) -> Self {
-        Self { loaded: None, longest: (1 << (bits.clamp(32, 63) - 1)) - 1 }
+    pub fn new(bits: u32, errata: Errata) -> Self {
+        Self { loaded: None, longest: (1 << (bits.clamp(32, 63) - 1)) - 1, twice: errata.stale_decrementer }
     }
 
     /// Whether it has more than 32 bits, so that a guest's LPCR\[LD\] is to be set.
@@ -46,7 +51,11 @@ impl Decrementer {
     pub fn count_to(&mut self, expiry: u64) {
         let left = expiry.wrapping_sub(cpu::timebase()).cast_signed();
         let longest = self.longest.cast_signed();
-        live::DEC.set(left.clamp(-longest, longest).cast_unsigned());
+        let left = left.clamp(-longest, longest).cast_unsigned();
+        live::DEC.set(left);
+        if self.twice {
+            live::DEC.set(left);
+        }
         self.loaded = Some(expiry);
     }
 

@@ -39,6 +39,9 @@ pub struct Errata {
     /// QEMU's nested API v1: the hypervisor decrementer interrupts when it turns negative, from what is left of the stay before. A stay whose time is over when the L0 begins it, as that of the one
     /// before is, does not end (`hw/ppc/ppc.c`, QEMU 10.0).
     pub hdec_on_edge: bool,
+    /// QEMU's TCG: a decrementer that is set anew takes its old interrupt back first, and stops the old count after that. If that count ends in between, the interrupt of the old one is pending
+    /// while the new one counts (`hw/ppc/ppc.c`, QEMU 10.0). To set it once more takes that back.
+    pub stale_decrementer: bool,
 }
 
 impl Errata {
@@ -53,6 +56,7 @@ impl Errata {
             tlbie_page_by_effective_address: emulated,
             external_not_mediated: emulated,
             hdec_on_edge: emulated,
+            stale_decrementer: emulated,
         }
     }
 }

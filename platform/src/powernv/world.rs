@@ -60,7 +60,7 @@ impl Bare {
     /// A world on a CPU of design `cpu` whose decrementer has this many bits.
     #[must_use]
     pub fn new(cpu: Cpu, decrementer_bits: u32) -> Self {
-        let decrementer = Decrementer::new(decrementer_bits);
+        let decrementer = Decrementer::new(decrementer_bits, translations::errata());
         let lpcr = radix_guest(decrementer.is_large()) | WAKES;
         let hash_lpcr = hash_guest(decrementer.is_large()) | WAKES;
         let number = crate::memory::cpu();

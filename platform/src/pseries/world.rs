@@ -39,7 +39,7 @@ impl Nested {
     /// A world on a CPU of design `cpu` whose decrementer has this many bits.
     #[must_use]
     pub fn new(cpu: Cpu, decrementer_bits: u32, errata: Errata) -> Self {
-        let decrementer = Decrementer::new(decrementer_bits);
+        let decrementer = Decrementer::new(decrementer_bits, errata);
         // HVICE: the L0 promotes our external interrupts to hypervisor virtualization ones.
         let lpcr = radix_guest(decrementer.is_large()) | field(LPCR::HVICE::SET);
         let number = crate::memory::cpu();
