@@ -1,5 +1,8 @@
 //! Pages that all workers write to at once, each its own words: if two processors ever had two copies of one page, words would be lost.
 //!
+//! Workers that are at a page at about the same time wait for each other, a little, and every second one writes its first word without a look: so a load and a store of two
+//! processors meet at a page that neither has yet.
+//!
 //! ```text
 //!   page | worker 0: 16 words | worker 1: 16 words | … | worker 31 |
 //! ```
@@ -14,8 +17,13 @@ const PAGES: usize = STEP * VISITS as usize;
 const STEP: usize = 128;
 /// So many rounds later a page is visited again.
 const VISITS: u32 = 8;
+const _: () = assert!(ARRIVED + STEP <= page::WORDS);
 /// Doublewords of a page that belong to one worker.
 const OWN: usize = 16;
+/// So many looks for another worker, before a page is visited without one.
+const PATIENCE: u32 = 2000;
+/// The first page's words: what was counted, and then who came to each page of a round.
+const ARRIVED: usize = 2;
 
 /// The pages, and before them one for what was counted.
 pub struct Common {
@@ -53,14 +61,30 @@ impl Common {
         Ok(STEP as u64)
     }
 
+    /// Waits until another worker is at the same page as well, or does not come.
+    fn meet(&self, n: usize) {
+        let arrived = self.count(ARRIVED + n % STEP);
+        let before = arrived.fetch_add(1, Relaxed);
+        let alone = || before.is_multiple_of(2) && arrived.load(Relaxed) == before + 1;
+        for _ in (0..PATIENCE).take_while(|_| alone()) {
+            core::hint::spin_loop();
+        }
+    }
+
     fn visit(&self, n: usize, before: Option<Mark>, now: Mark) -> Result<(), Failure> {
+        self.meet(n);
         let address = self.start as usize + (n + 1) * page::BYTES;
         let key = |mark| page::key(address, mark);
         for index in now.worker * OWN..(now.worker + 1) * OWN {
             // SAFETY: 1. `index` is inside the page: there are at most 32 workers. 2. Only atomics are made of this memory.
             let word = unsafe { AtomicU64::from_ptr(self.start.add((n + 1) * page::WORDS + index)) };
             let expected = before.map_or(0, |mark| page::word(key(mark), index));
-            let found = word.swap(page::word(key(now), index), Relaxed);
+            let written = page::word(key(now), index);
+            if index == now.worker * OWN && now.worker.is_multiple_of(2) {
+                word.store(written, Relaxed);
+                continue;
+            }
+            let found = word.swap(written, Relaxed);
             if found != expected {
                 return Err(Failure::Differs { part: "common", address: address + 8 * index, found, expected });
             }
