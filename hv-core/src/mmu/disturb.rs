@@ -3,10 +3,10 @@
 //! Whoever runs the guest takes a [`turn`](Disturber::turn) now and then. Each does one thing to the largest slot, most of them to one block of 2 MiB of it, and the blocks go round:
 //!
 //! ```text
-//!   log on ─► split the block ─► bring it back ─► harvest ─► harvest ─► log off ─► split ─► promote ─► age ─► page out ─► page out what is old ─► prune ─► promote ─► next block
+//!   log on ─► split the block ─► harvest ─► harvest ─► log off ─► promote ─► split ─► promote ─► age ─► page out ─► page out what is old ─► prune ─► next block
 //! ```
 //!
-//! Of a guest that has less memory than it uses hardly a block is there as a whole, as it has to be to become one leaf: every fourth one is brought back first, and room is made for the copy.
+//! Of a guest that has less memory than it uses hardly a block is there as a whole, as it has to be to become one leaf: room is made for every fourth one and its copy, and it is brought back just before.
 //!
 //! Nothing here changes what the guest finds in its memory. What cannot be done just then, because of the log, of a page that rests, of another CPU that disturbs as well, is left out.
 
@@ -16,6 +16,7 @@ use super::seat::Seat;
 use ppc64_arch::addr::{GuestReal, LeafSize};
 
 const BLOCK: u64 = LeafSize::Size2M.bytes();
+const PAGE: u64 = LeafSize::Size4K.bytes();
 /// Of a block, what is aged and paged out at a time: the guest pays a fault for each page of it.
 const PART: u64 = BLOCK / 16;
 /// From block to block. Odd, so that every block of a slot of 2^n comes round; and not one, so that a guest that walks upwards is not followed.
@@ -33,35 +34,33 @@ enum Step {
     #[default]
     StartLog,
     SplitLogged,
-    BringBack,
     Harvest,
     HarvestAgain,
     StopLog,
-    Split,
     Promote,
+    Split,
+    PromoteAgain,
     Age,
     PageOut,
     PageOutOld,
     Prune,
-    PromoteAgain,
 }
 
 impl Step {
     const fn next(self) -> Self {
         match self {
             Self::StartLog => Self::SplitLogged,
-            Self::SplitLogged => Self::BringBack,
-            Self::BringBack => Self::Harvest,
+            Self::SplitLogged => Self::Harvest,
             Self::Harvest => Self::HarvestAgain,
             Self::HarvestAgain => Self::StopLog,
-            Self::StopLog => Self::Split,
-            Self::Split => Self::Promote,
-            Self::Promote => Self::Age,
+            Self::StopLog => Self::Promote,
+            Self::Promote => Self::Split,
+            Self::Split => Self::PromoteAgain,
+            Self::PromoteAgain => Self::Age,
             Self::Age => Self::PageOut,
             Self::PageOut => Self::PageOutOld,
             Self::PageOutOld => Self::Prune,
-            Self::Prune => Self::PromoteAgain,
-            Self::PromoteAgain => Self::StartLog,
+            Self::Prune => Self::StartLog,
         }
     }
 }
@@ -94,9 +93,9 @@ impl Disturber {
     ///
     /// seat.write(GuestReal::new(0), b"as before").unwrap();
     /// let mut disturber = Disturber::new(0);
-    /// (0..13).for_each(|_| disturber.turn(&seat));
+    /// (0..12).for_each(|_| disturber.turn(&seat));
     /// let counted = seat.counted();
-    /// assert_eq!((counted.toggled, counted.splits, counted.promotions), (2, 1, 1));
+    /// assert_eq!((counted.toggled, counted.splits, counted.promotions), (2, 2, 2));
     /// # let mut bytes = [0; 9];
     /// # seat.read(GuestReal::new(0), &mut bytes).unwrap();
     /// # assert_eq!(&bytes, b"as before");
@@ -105,10 +104,10 @@ impl Disturber {
         let Some((base, end)) = seat.space().largest_slot() else { return };
         let at = base.raw() + self.offset % (end.raw() - base.raw());
         let block = GuestReal::new(at & !(BLOCK - 1));
-        match self.step {
-            Step::BringBack if (self.offset / STRIDE).is_multiple_of(BROUGHT_BACK) => bring_back(seat, block),
-            step => disturb(seat, step, base, block),
+        if self.step == Step::Promote && (self.offset / STRIDE).is_multiple_of(BROUGHT_BACK) {
+            bring_back(seat, block);
         }
+        disturb(seat, self.step, base, block);
         self.step = self.step.next();
         if self.step == Step::StartLog {
             self.offset = self.offset.wrapping_add(STRIDE);
@@ -116,17 +115,17 @@ impl Disturber {
     }
 }
 
-/// Has each page of a block there, if there is room, and as much room again: a leaf is made of a copy.
+/// Has each page of a block there, and room for as much again, if that can be: a leaf is made of a copy.
 fn bring_back<H: Hardware, D: Discipline>(seat: &Seat<'_, '_, H, D>, block: GuestReal) {
-    let pages = (block.raw()..block.raw() + BLOCK).step_by(LeafSize::Size4K.bytes() as usize);
-    pages.for_each(|page| _ = seat.read(GuestReal::new(page), &mut [0]));
     let mut room = 0;
     for _ in 0..ROUNDS {
         room += seat.with_cpu(|space, cpu| space.page_out(cpu));
-        if room * LeafSize::Size4K.bytes() >= BLOCK {
+        if room * PAGE >= 2 * BLOCK {
             break;
         }
     }
+    let pages = (block.raw()..block.raw() + BLOCK).step_by(PAGE as usize);
+    pages.for_each(|page| _ = seat.read(GuestReal::new(page), &mut [0]));
 }
 
 /// One step: what it returns, and whether it could be done, is all the same.
@@ -142,7 +141,6 @@ fn disturb<H: Hardware, D: Discipline>(seat: &Seat<'_, '_, H, D>, step: Step, sl
         Step::PageOut => drop(space.page_out_range(cpu, block, part)),
         Step::PageOutOld => drop(space.page_out(cpu)),
         Step::Prune => drop(space.prune(cpu)),
-        Step::BringBack => {}
     });
 }
 
@@ -169,6 +167,6 @@ mod tests {
             step = step.next();
             (step != Step::StartLog).then_some(step)
         });
-        assert_eq!(steps.take(100).count(), 12);
+        assert_eq!(steps.take(100).count(), 11);
     }
 }
