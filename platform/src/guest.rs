@@ -63,14 +63,19 @@ impl<'m, P: Platform> Guest<'m, P> {
         host: &'m Host,
         payload: &'m Payload,
         options: Options,
-        memory: &Memory<Hardware>,
+        room: &FromPool<'_, Hardware>,
         platform: &Around,
     ) -> Result<Self, Refusal> {
         let cpu = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
-        let free = memory.pool.free_bytes();
+        let free = room.spare();
         let hpt = hpt_shape(&options, options.memory_bytes.unwrap_or(free));
         let table = hpt.map_or(0, |shape| bytes_of(shape, Parts::heads_for(free)));
-        let memory_bytes = memory_size(options.memory_bytes, options.budget, free.saturating_sub(table))?;
+        let memory_bytes = memory_size(&options, free, table)?;
+        // Whatever tables it asks for later, its memory is there.
+        let promised = with_tables(options.budget.unwrap_or(memory_bytes));
+        if !room.promise(promised) {
+            return Err(Refusal::Memory { wanted: promised, most: free });
+        }
         let layout = layout::arrange(&Wanted {
             memory_bytes,
             kernel_end: payload.image.end,
@@ -158,7 +163,7 @@ impl<'m, P: Platform> Guest<'m, P> {
     /// [`Refusal::HashTable`]: there is no room for one.
     pub fn tables<'h>(&self, room: &'h FromPool<'h, Hardware>) -> Result<Option<&'h Tables<'h, Hardware>>, Refusal> {
         let Some(shape) = self.hpt else { return Ok(None) };
-        let tables = Tables::new(&room.0.hardware, room, self.lpid, shape, self.config.memory_bytes);
+        let tables = Tables::new(&room.memory().hardware, room, self.lpid, shape, self.config.memory_bytes);
         tables.map(|tables| Some(&*Box::leak(Box::new(tables)))).map_err(|_| Refusal::HashTable(shape.bytes()))
     }
 
@@ -224,16 +229,26 @@ fn hpt_shape(options: &Options, memory_bytes: u64) -> Option<Shape> {
     (options.mmu == MmuMode::Hash).then(|| asked().unwrap_or_else(|| Shape::recommended(memory_bytes)))
 }
 
-/// Bytes of guest memory: what is asked for, or most of what is free. A budget must be free, and the memory may be more than that. Tables of 4 KiB map 2 MiB each, so one in 256 is more than they take.
-fn memory_size(asked: Option<u64>, budget: Option<u64>, free: u64) -> Result<u64, Refusal> {
-    const OWN: u64 = 4 << 20;
-    let most = (free - free / 256).saturating_sub(OWN) & !LeafSize::Size2M.offset_mask();
-    match budget.or(asked) {
+/// What each guest takes beside its memory and its tables.
+const OWN: u64 = 4 << 20;
+
+/// Bytes of guest memory: what is asked for, or most of what is free but for a hashed table of `table` bytes, and a second one that it may ask for. A budget must be free, and the memory may be more than that.
+fn memory_size(options: &Options, free: u64, table: u64) -> Result<u64, Refusal> {
+    let most_of = |free: u64| (free - free / 256).saturating_sub(OWN) & !LeafSize::Size2M.offset_mask();
+    let (asked, most) = (options.memory_bytes, most_of(free.saturating_sub(table)));
+    match options.budget.or(asked) {
         Some(wanted) if wanted > most => Err(Refusal::Memory { wanted, most }),
         Some(wanted) => Ok(asked.unwrap_or(wanted)),
-        None if most == 0 => Err(Refusal::NoFrames),
-        None => Ok(most),
+        None => match most_of(free.saturating_sub(2 * table)) {
+            0 => Err(Refusal::NoFrames),
+            most => Ok(most),
+        },
     }
+}
+
+/// So many bytes of a guest's, and what it takes beside them. Tables of 4 KiB map 2 MiB each, so one in 256 is more than they take.
+const fn with_tables(bytes: u64) -> u64 {
+    bytes + bytes / 256 + OWN
 }
 
 /// 32 random bytes for the guest's kernel.

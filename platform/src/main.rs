@@ -113,9 +113,9 @@ fn run_guest<P: Platform>(machine: &Machine, options: cmdline::Options) -> Resul
         return twins::run::<P>(machine, &payload, &options, &memory);
     }
     let host = P::host(machine, P::terminal(machine));
-    let mut guest = guest::Guest::<P>::plan(guest::LPID, machine, &payload, options.clone(), &memory, &host)?;
+    let room = FromPool::new(&memory);
+    let mut guest = guest::Guest::<P>::plan(guest::LPID, machine, &payload, options.clone(), &room, &host)?;
     let waker = Waker::new(&host);
-    let room = FromPool(&memory);
     let tables = guest.tables(&room)?;
     let space = guest.space(&memory, &options, tables)?;
     space.set_waker(&waker);

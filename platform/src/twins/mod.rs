@@ -63,7 +63,7 @@ pub fn run<P: Platform>(
 ) -> Result<Ended, Refusal> {
     let design = host.pvr.cpu().ok_or(Refusal::Processor(host.pvr))?;
     let cpus = P::cpus(host, options.host_cpus.unwrap_or(usize::MAX));
-    let room = FromPool(memory);
+    let room = FromPool::new(memory);
     let plan = |which, options| Twin::plan::<P>(which, &options, host, payload, &room, cpus);
     let [first, second] = options.of_twins();
     let twins = [plan(FIRST, first)?, plan(SECOND, second)?];

@@ -84,9 +84,9 @@ impl<'m> Twin<'m> {
         room: &'m FromPool<'m, Hardware>,
         cpus: usize,
     ) -> Result<Self, Refusal> {
-        let memory = room.0;
+        let memory = room.memory();
         let around = on_heap(|| Ok(P::host(host, P::terminal(host)).named(which.before)))?;
-        let mut guest = Guest::<P>::plan(guest::LPID + which.number, host, payload, options.clone(), memory, around)?;
+        let mut guest = Guest::<P>::plan(guest::LPID + which.number, host, payload, options.clone(), room, around)?;
         let tables = guest.tables(room)?;
         let home = Home { space: on_heap(|| guest.space(memory, options, tables))?, tables };
         guest.is_at(home);

@@ -44,13 +44,17 @@ fn hashed(machine: Machine) -> Case {
     })
 }
 
+/// The machine's memory: its firmware's part, both guests, their tables, and ourselves.
+const BOTH: &str = "2560M";
+
 /// Two guests, alike or one of each kind, on so many CPUs.
 fn twins(machine: Machine, kind: &str, host: &'static str) -> Case {
     let asked = format!("samewise.twins={kind}");
     let guests = [Guest { name: "first: ", hashed: false }, Guest { name: "second: ", hashed: kind == "mixed" }];
     let alike = if kind == "on" { "twins" } else { kind };
     Case::new(format!("registers/{}/{alike}-host-{host}", name(machine)), move |setting| {
-        let options = ["--memory", "512M", "--append", &asked, "--host-cpus", host];
+        let options =
+            ["--memory", "512M", "--append", &asked, "--host-cpus", host, "--qemu-arg=-m", "--qemu-arg", BOTH];
         keep(setting, machine, &options, &guests)
     })
 }
