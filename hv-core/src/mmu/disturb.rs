@@ -117,15 +117,19 @@ impl Disturber {
 
 /// Has each page of a block there, and room for as much again, if that can be: a leaf is made of a copy.
 fn bring_back<H: Hardware, D: Discipline>(seat: &Seat<'_, '_, H, D>, block: GuestReal) {
-    let mut room = 0;
     for _ in 0..ROUNDS {
-        room += seat.with_cpu(|space, cpu| space.page_out(cpu));
-        if room * PAGE >= 2 * BLOCK {
+        if has_room(seat) || seat.with_cpu(|space, cpu| space.page_out(cpu)) == 0 {
             break;
         }
     }
     let pages = (block.raw()..block.raw() + BLOCK).step_by(PAGE as usize);
     pages.for_each(|page| _ = seat.read(GuestReal::new(page), &mut [0]));
+}
+
+/// Whether two blocks more are within the guest's budget.
+fn has_room<H: Hardware, D: Discipline>(seat: &Seat<'_, '_, H, D>) -> bool {
+    let ledger = seat.space().ledger();
+    ledger.budget().saturating_sub(ledger.drawn()) >= 2 * BLOCK / PAGE
 }
 
 /// One step: what it returns, and whether it could be done, is all the same.
