@@ -104,10 +104,14 @@ impl Disturber {
         let Some((base, end)) = seat.space().largest_slot() else { return };
         let at = base.raw() + self.offset % (end.raw() - base.raw());
         let block = GuestReal::new(at & !(BLOCK - 1));
-        if self.step == Step::Promote && (self.offset / STRIDE).is_multiple_of(BROUGHT_BACK) {
+        let is_whole = (self.offset / STRIDE).is_multiple_of(BROUGHT_BACK);
+        if is_whole && self.step == Step::Promote {
             bring_back(seat, block);
         }
-        disturb(seat, self.step, base, block);
+        // What became one leaf rests as one: the guest may come to it while the log is on.
+        if !(is_whole && self.step == Step::PageOut) {
+            disturb(seat, self.step, base, block);
+        }
         self.step = self.step.next();
         if self.step == Step::StartLog {
             self.offset = self.offset.wrapping_add(STRIDE);
