@@ -78,6 +78,8 @@ pub fn boot(hypervisor: &Path, guest: &Path) -> Result<Boot> {
         "180",
     ]);
     run.args(["--granule", "4k", "--one-page", "--append", "measure=smp"]);
+    // What is touched for the first time is the guest's memory, not QEMU's: the host's page faults are no part of it.
+    run.arg("--qemu-arg=-mem-prealloc");
     run.arg("--hypervisor").arg(hypervisor).arg("--kernel").arg(guest).arg("--stats").arg(&stats);
     let ended = run.stdin(Stdio::null()).output().context("cannot start this program once more")?;
     let (console, complaints) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
