@@ -465,6 +465,16 @@ fn a_guest_that_begins_anew_finds_an_empty_table() {
 }
 
 #[test]
+fn a_list_that_names_an_entry_twice_does_not_wait_for_itself() {
+    let guest = Guest::new(SMALL, None);
+    let seat = guest.seat(0);
+    let index = guest.enter(&seat, PAGE, Pages::SMALL, 0).expect("room");
+    let mut bulk = Bulk::new([1 << 62 | index, 0, 1 << 62 | index, 0, 3 << 62, 0, 0, 0]);
+    assert_eq!(seat.bulk_remove(&mut bulk), Ok(()), "not busy: nobody else is there");
+    assert_eq!([bulk.words[0] >> 60, bulk.words[2] >> 60], [8, 9]);
+}
+
+#[test]
 fn many_are_removed_at_once() {
     let guest = Guest::new(SMALL, None);
     let seat = guest.seat(0);
