@@ -1,10 +1,10 @@
 //! Pages that all workers write to at once, each its own words: if two processors ever had two copies of one page, words would be lost.
 //!
-//! Workers that are at a page at about the same time wait for each other, a little, and every second one writes its first word without a look: so a load and a store of two
-//! processors meet at a page that neither has yet.
+//! Workers that are at a page at about the same time wait for each other, a little, and every second one begins with a store to the end of the page, where nothing is verified:
+//! so a load and a store of two processors meet at a page that neither has yet.
 //!
 //! ```text
-//!   page | worker 0: 16 words | worker 1: 16 words | … | worker 31 |
+//!   page | worker 0: 16 words | worker 1: 16 words | … | worker 30 | stored to |
 //! ```
 
 use super::Failure;
@@ -17,7 +17,7 @@ const PAGES: usize = STEP * VISITS as usize;
 const STEP: usize = 128;
 /// So many rounds later a page is visited again.
 const VISITS: u32 = 8;
-const _: () = assert!(ARRIVED + STEP <= page::WORDS);
+const _: () = assert!(ARRIVED + STEP <= page::WORDS && super::MOST_WORKERS * OWN < page::WORDS);
 /// Doublewords of a page that belong to one worker.
 const OWN: usize = 16;
 /// So many looks for another worker, before a page is visited without one.
@@ -73,18 +73,18 @@ impl Common {
 
     fn visit(&self, n: usize, before: Option<Mark>, now: Mark) -> Result<(), Failure> {
         self.meet(n);
+        if now.worker.is_multiple_of(2) {
+            let spare = n * page::WORDS + page::WORDS + super::MOST_WORKERS * OWN;
+            // SAFETY: 1. Behind the last worker's words, and inside the page. 2. Only atomics are made of this memory.
+            unsafe { AtomicU64::from_ptr(self.start.add(spare)) }.store(now.round.into(), Relaxed);
+        }
         let address = self.start as usize + (n + 1) * page::BYTES;
         let key = |mark| page::key(address, mark);
         for index in now.worker * OWN..(now.worker + 1) * OWN {
-            // SAFETY: 1. `index` is inside the page: there are at most 32 workers. 2. Only atomics are made of this memory.
+            // SAFETY: 1. `index` is inside the page: there are at most 31 workers. 2. Only atomics are made of this memory.
             let word = unsafe { AtomicU64::from_ptr(self.start.add((n + 1) * page::WORDS + index)) };
             let expected = before.map_or(0, |mark| page::word(key(mark), index));
-            let written = page::word(key(now), index);
-            if index == now.worker * OWN && now.worker.is_multiple_of(2) {
-                word.store(written, Relaxed);
-                continue;
-            }
-            let found = word.swap(written, Relaxed);
+            let found = word.swap(page::word(key(now), index), Relaxed);
             if found != expected {
                 return Err(Failure::Differs { part: "common", address: address + 8 * index, found, expected });
             }

@@ -22,7 +22,7 @@ use crate::{Outcome, out::say};
 use common::Common;
 
 /// The size of the part of a page that belongs to a worker limits their number.
-const MOST_WORKERS: usize = 32;
+const MOST_WORKERS: usize = 31;
 /// What each worker keeps, unless told.
 const KEPT: u64 = 4 << 20;
 
