@@ -1,4 +1,4 @@
-//! The same Linux twice on one machine, one with a radix tree and one with a hashed table: in turns on one CPU, and on two between which both move. Each verifies its own memory, and has to come to
+//! The same Linux twice on one machine, one with a radix tree and one with a hashed table: in turns on one CPU, and on two between which both move. Each verifies its own memory and registers, and has to come to
 //! its end as if it were alone. They take minutes, so that they are run by name or with `--full`; `registers/*/mixed` is about the same in short.
 
 use crate::matrix::{Machine, POWERNV9, POWERNV10};
@@ -54,7 +54,7 @@ impl Pair {
         let dir = tempfile::tempdir()?;
         let stats = dir.path().join("stats.json");
         // A hash guest boots for longer, above all where the other one's CPU is not its own: by then that one is to be at work still.
-        let work = "grep MMU /proc/cpuinfo && linux-probe stress 40 1 && linux-probe pattern 96M";
+        let work = "grep MMU /proc/cpuinfo && linux-probe stress 40 1 && linux-probe pattern 96M && linux-probe fp 5";
         let [memory, all] = MEMORY;
         let guests = ["--append", self.asked, "--mmu", self.first, "--memory", memory, "--batch", work];
         let machine = ["--host-cpus", self.host, "--qemu-arg=-m", "--qemu-arg", all];
