@@ -40,7 +40,7 @@ pub struct Errata {
     /// before is, does not end (`hw/ppc/ppc.c`, QEMU 10.0).
     pub hdec_on_edge: bool,
     /// QEMU's TCG: a decrementer that is set anew takes its old interrupt back first, and stops the old count after that. If that count ends in between, the interrupt of the old one is pending
-    /// while the new one counts (`hw/ppc/ppc.c`, QEMU 10.0). To set it once more takes that back.
+    /// while the new one counts (`hw/ppc/ppc.c`; read, not seen to happen). To set it once more takes that back.
     pub stale_decrementer: bool,
 }
 
