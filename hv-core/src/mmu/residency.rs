@@ -22,8 +22,8 @@ const NEVER: u64 = 0;
 
 /// Looks at a CPU before it is kicked once more.
 const KICK_TURNS: u64 = 1 << 14;
-/// Looks at a CPU after which it is reported, again and again.
-const STUCK_TURNS: u64 = 1 << 20;
+/// Looks at a CPU after which it is reported, again and again: some tenths of a second, since whatever is below us may let a CPU rest for a while.
+const STUCK_TURNS: u64 = 1 << 25;
 
 #[derive(Debug)]
 struct Shared {
