@@ -5,7 +5,7 @@
 use crate::twins::Twin;
 use hv_core::guest::{Counters, Ended, StopReason};
 use hv_core::mmu::audit::Audit;
-use hv_core::mmu::stats::{Outcome, Stats};
+use hv_core::mmu::stats::{Outcome, Reason, Stats};
 use hv_core::mmu::{Hardware, Space};
 
 /// Prints every figure.
@@ -83,6 +83,7 @@ fn pages(stats: &Stats, audit: &Audit) {
     stat("tables.bytes", audit.tables * 4096);
     stat("tables.transit", audit.transit);
     stat("tables.broken", audit.broken);
+    stat("tables.met-detached", stats.retries(Reason::Detached));
 }
 
 /// Pages that were made, were not unmapped, and are not there; or the other way round.

@@ -67,7 +67,7 @@ fn every_reason_to_look_again_comes_up() {
     let seen = [Reason::SlotBusy, Reason::NotSame, Reason::Serialised, Reason::Split, Reason::GaveWay];
     let missing = seen.into_iter().filter(|reason| sum.retries(*reason) == 0).collect::<Vec<_>>();
     assert!(missing.is_empty(), "{missing:?} did not come up");
-    // A grace period is over before a table is detached, so nobody is in one that is.
+    // None of those that occur: a grace period is over before a table is detached, so nobody is in one that is.
     assert_eq!(sum.retries(Reason::Detached), 0);
     println!("{sum:?}");
     assert!(sum.toggled > 0 && sum.splits > 0 && sum.promotions > 0 && sum.locks > 0);

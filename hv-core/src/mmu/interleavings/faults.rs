@@ -5,9 +5,12 @@ use super::guest::{Outcome, contents, write};
 use super::harness::Run;
 use super::machine::{IMAGE, PAGE};
 use super::world::{IMAGE_PAGE, SMALL, ZERO_PAGE, touch_all_free};
+use crate::mmu::absent::State;
 use crate::mmu::audit::Audit;
+use crate::mmu::stats::Reason;
 use crate::mmu::{Access, AccessError, Resolution, StorageFault};
 use ppc64_arch::addr::{EffAddr, GuestReal};
+use ppc64_arch::radix::Entry;
 
 /// Every order of `first` on CPU 0 and `second` on CPU 1, with at most `preemptions` involuntary switches; then `check`.
 fn every_order(preemptions: usize, before: fn(&Seat), first: fn(&Seat), second: fn(&Seat), check: fn(&Seat)) {
@@ -184,4 +187,23 @@ fn emptying_a_guest_forgets_its_stored_pages_once() {
         |seat| seat.with_cpu(|space, cpu| space.empty(cpu)),
         |seat| assert!([0, 7].contains(&contents(seat, ZERO_PAGE))),
     );
+}
+
+#[test]
+fn a_fault_that_meets_a_detached_entry_looks_again_and_counts_it() {
+    let meet = |seat: &Seat| {
+        fault(seat, ZERO_PAGE, Access::Write);
+        let leaf = exchange(seat, Entry::Absent(State::Detached.encode()));
+        fault(seat, ZERO_PAGE, Access::Write);
+        assert!(seat.counted().retries(Reason::Detached) > 0);
+        let detached = exchange(seat, leaf);
+        assert_eq!(detached, Entry::Absent(State::Detached.encode()), "the fault left it alone");
+    };
+    every_order(0, meet, nothing, nothing, |seat| assert_eq!(contents(seat, ZERO_PAGE), 0));
+}
+
+/// What stands for the page, replaced by force.
+fn exchange(seat: &Seat, entry: Entry) -> Entry {
+    // SAFETY: 1. No other CPU runs yet.
+    seat.with_cpu(|space, _| unsafe { space.walk(GuestReal::new(ZERO_PAGE)) }.place.replace(entry))
 }
