@@ -5,9 +5,16 @@
 
 #[cfg(feature = "delays")]
 use core::sync::atomic::{AtomicU64, Ordering};
+use ppc64_arch::addr::GuestReal;
+#[cfg(feature = "delays")]
+use ppc64_arch::addr::LeafSize;
 
-/// A delay at a [`Point`], if the build has them.
+/// A delay at a [`Point`], if the build has them; others can tell the page meanwhile, if it is given.
 macro_rules! delay {
+    ($point:ident, $page:expr) => {{
+        #[cfg(feature = "delays")]
+        $crate::delays::at_page($crate::delays::Point::$point, $page);
+    }};
     ($point:ident) => {{
         #[cfg(feature = "delays")]
         $crate::delays::at($crate::delays::Point::$point);
@@ -24,6 +31,8 @@ pub enum Point {
     SlotSeen,
     /// It knows the entry, has prepared what belongs there, and has not swapped.
     BeforeCommit,
+    /// The same, of a page that rests or is in the store. It is long, so that another CPU has the time to come there on purpose.
+    BeforeReturn,
     /// It has swapped, and is pinned still.
     AfterCommit,
     /// A mutation has its lock, and has closed nothing.
@@ -46,9 +55,21 @@ pub enum Point {
     Bound,
 }
 
-/// One point in so many is delayed, one in so many of those for long.
+/// One point in so many is delayed, unless it says otherwise.
 #[cfg(feature = "delays")]
 const SELDOM: u64 = 8;
+
+#[cfg(feature = "delays")]
+impl Point {
+    /// It is delayed once in so many times, and of that once in so many for long.
+    const fn seldom(self) -> (u64, u64) {
+        match self {
+            Self::BeforeReturn => (4, 1),
+            _ => (SELDOM, SELDOM * SELDOM),
+        }
+    }
+}
+
 /// Turns of a short delay at most, and how many times more those of a long one are.
 #[cfg(feature = "delays")]
 const TURNS: u64 = 256;
@@ -59,13 +80,36 @@ const LONGER: u64 = 256;
 #[cfg(feature = "delays")]
 #[inline(never)]
 pub fn at(point: Point) {
-    let drawn = draw(point);
-    if !drawn.is_multiple_of(SELDOM) {
+    let (drawn, (seldom, seldom_long)) = (draw(point), point.seldom());
+    if !drawn.is_multiple_of(seldom) {
         return;
     }
     let turns = (drawn >> 32) % TURNS;
-    let factor = if (drawn >> 16).is_multiple_of(SELDOM * SELDOM) { LONGER } else { 1 };
-    (0..turns * factor).for_each(|_| core::hint::spin_loop());
+    let factor = if (drawn >> 16).is_multiple_of(seldom_long) { LONGER } else { 1 };
+    // Not the hint for such loops: it is nothing on POWER, and a loop of nothing is left out.
+    (0..turns * factor).for_each(|turn| _ = core::hint::black_box(turn));
+}
+
+/// A delay during which other CPUs know the page.
+#[cfg(feature = "delays")]
+pub fn at_page(point: Point, page: GuestReal) {
+    DELAYED_AT.store(page.align_down(LeafSize::Size4K).raw() | 1, Ordering::Relaxed);
+    at(point);
+    DELAYED_AT.store(0, Ordering::Relaxed);
+}
+
+/// A page, and the lowest bit set. One word for all CPUs: of two that are delayed at the same time it may know neither.
+#[cfg(feature = "delays")]
+static DELAYED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// A page at which another CPU is delayed just now: whoever goes there is likely to be faster.
+#[cfg_attr(not(feature = "mmu"), allow(dead_code, reason = "the memory core's"))]
+pub(crate) fn delayed_at() -> Option<GuestReal> {
+    #[cfg(feature = "delays")]
+    if let page @ 1.. = DELAYED_AT.load(Ordering::Relaxed) {
+        return Some(GuestReal::new(page - 1));
+    }
+    None
 }
 
 /// Random bits. Which CPU draws what is as random as their order.

@@ -3,16 +3,20 @@
 //! Whoever runs the guest takes a [`turn`](Disturber::turn) now and then. Each does one thing to the largest slot, most of them to one block of 2 MiB of it, and the blocks go round:
 //!
 //! ```text
-//!   log on ─► split the block ─► harvest ─► harvest ─► log off ─► promote ─► split ─► promote ─► age ─► page out ─► page out what is old ─► prune ─► next block
+//!   log on ─► split the block ─► harvest ─► harvest ─► age ─► page out ─► page out what is old ─► prune ─► log off ─► promote ─► split ─► promote ─► next block
 //! ```
 //!
-//! Of a guest that has less memory than it uses hardly a block is there as a whole, as it has to be to become one leaf: room is made for every fourth one and its copy, and it is brought back just before.
+//! Of a guest that has less memory than it uses hardly a block is there as a whole, as it has to be to become one leaf: room is made for every fourth one and its copy, and it is brought back just before. Pages of it that
+//! another CPU put to rest meanwhile are brought back once more.
+//!
+//! In a build with delays each step ends with a load from the page at which another CPU is being delayed, if there is one: that CPU loses a race.
 //!
 //! Nothing here changes what the guest finds in its memory. What cannot be done just then, because of the log, of a page that rests, of another CPU that disturbs as well, is left out.
 
 use super::discipline::Discipline;
 use super::hardware::Hardware;
 use super::seat::Seat;
+use crate::delays::delayed_at;
 use ppc64_arch::addr::{GuestReal, LeafSize};
 
 const BLOCK: u64 = LeafSize::Size2M.bytes();
@@ -25,6 +29,9 @@ const STRIDE: u64 = 5 * BLOCK;
 /// One block in so many is brought back.
 const BROUGHT_BACK: u64 = 4;
 
+/// How often a block is brought back before it is left as it is.
+const TRIES: usize = 4;
+
 /// How often room is asked for: each time some pages.
 const ROUNDS: usize = 64;
 
@@ -36,14 +43,14 @@ enum Step {
     SplitLogged,
     Harvest,
     HarvestAgain,
-    StopLog,
-    Promote,
-    Split,
-    PromoteAgain,
     Age,
     PageOut,
     PageOutOld,
     Prune,
+    StopLog,
+    Promote,
+    Split,
+    PromoteAgain,
 }
 
 impl Step {
@@ -52,15 +59,15 @@ impl Step {
             Self::StartLog => Self::SplitLogged,
             Self::SplitLogged => Self::Harvest,
             Self::Harvest => Self::HarvestAgain,
-            Self::HarvestAgain => Self::StopLog,
-            Self::StopLog => Self::Promote,
-            Self::Promote => Self::Split,
-            Self::Split => Self::PromoteAgain,
-            Self::PromoteAgain => Self::Age,
+            Self::HarvestAgain => Self::Age,
             Self::Age => Self::PageOut,
             Self::PageOut => Self::PageOutOld,
             Self::PageOutOld => Self::Prune,
-            Self::Prune => Self::StartLog,
+            Self::Prune => Self::StopLog,
+            Self::StopLog => Self::Promote,
+            Self::Promote => Self::Split,
+            Self::Split => Self::PromoteAgain,
+            Self::PromoteAgain => Self::StartLog,
         }
     }
 }
@@ -105,16 +112,29 @@ impl Disturber {
         let at = base.raw() + self.offset % (end.raw() - base.raw());
         let block = GuestReal::new(at & !(BLOCK - 1));
         let is_whole = (self.offset / STRIDE).is_multiple_of(BROUGHT_BACK);
-        if is_whole && self.step == Step::Promote {
-            bring_back(seat, block);
+        match self.step {
+            Step::Promote | Step::PromoteAgain if is_whole => promote_whole(seat, block),
+            // What became one leaf rests as one: the guest may come to it while the log is on.
+            Step::PageOut if is_whole => {}
+            step => disturb(seat, step, base, block),
         }
-        // What became one leaf rests as one: the guest may come to it while the log is on.
-        if !(is_whole && self.step == Step::PageOut) {
-            disturb(seat, self.step, base, block);
+        if let Some(page) = delayed_at() {
+            // What this load makes of the page is not enough for a store that the log is to see.
+            _ = seat.read(page, &mut [0]);
         }
         self.step = self.step.next();
         if self.step == Step::StartLog {
             self.offset = self.offset.wrapping_add(STRIDE);
+        }
+    }
+}
+
+/// Promotes a block of which anything may be missing.
+fn promote_whole<H: Hardware, D: Discipline>(seat: &Seat<'_, '_, H, D>, block: GuestReal) {
+    for _ in 0..TRIES {
+        bring_back(seat, block);
+        if seat.with_cpu(|space, cpu| space.promote(cpu, block)).is_ok() {
+            break;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::fill::NoPage;
 use super::{Attempt, SHARED, Short, Work, permits, recorded_by};
+use crate::delays::delay;
 use crate::mmu::absent::State;
 use crate::mmu::commit::{Commit, Next, abort_transit, begin_transit, commit, finish_transit};
 use crate::mmu::discipline::Discipline;
@@ -75,6 +76,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Puts the entry of a resting page back: the same frame at the same size, so nothing is owed.
     #[cold]
     pub(super) fn revive(&mut self, seen: Seen<'w>, frame: HostReal, copied: bool) -> Attempt {
+        delay!(BeforeReturn, self.request.at);
         let made = if copied { Made::Copied } else { Made::Zero };
         let stores = self.request.access == Access::Write;
         if stores && self.slot.log().is_some() && !seen.place.level.below.is_empty() {
@@ -95,6 +97,7 @@ impl<'w, H: Hardware, D: Discipline> Work<'w, '_, H, D> {
     /// Brings a page back from the store. It is in transit meanwhile, so one CPU does the work and the others wait.
     #[cold]
     pub(super) fn page_in(&mut self, seen: Seen<'w>, handle: Handle) -> Attempt {
+        delay!(BeforeReturn, self.request.at);
         let Some(frame) = self.space.take(self.cpu, LeafSize::Size4K) else { return Attempt::Short(Short::Frames) };
         match begin_transit(seen, self.cpu.id()) {
             Ok(_) => self.bring_back(seen, handle, frame),
