@@ -1,7 +1,7 @@
 //! `scripts/test`: everything that must hold, step by step, with one plain line at the end.
 //!
-//! Checks of the source come first since they are quick to fail, then the binary, then guests in QEMU. Cases that measure
-//! time run alone; the others share the machine two at a time.
+//! Checks of the source come first since they are quick to fail, then the binary, then guests in QEMU: two at a time, those
+//! that look at the clock among themselves, and at the end, alone, those of which is asked how far they get.
 
 mod binary;
 mod dependencies;
@@ -15,14 +15,14 @@ use crate::ui::Step;
 use crate::{build, setup};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use e2e::{Case, Extent, Setting};
+use e2e::{Case, Company, Extent, Setting};
 use progress::Done;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// How many QEMUs run at once when nothing is measured.
+/// How many QEMUs run at once.
 const WORKERS: usize = 2;
 
 /// Everything that `scripts/test` can be told.
@@ -113,15 +113,16 @@ fn run_cases(cases: &[Case], score: &Score) {
             return cases.iter().for_each(|case| score.judge(&case.name, || Err(anyhow::anyhow!("{error:#}"))));
         }
     };
-    let (alone, together): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.alone);
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(case) = together.get(next.fetch_add(1, Ordering::Relaxed)) {
-            score.judge(&case.name, || case.run(&setting));
-        }
-    };
-    thread::scope(|scope| (0..WORKERS).for_each(|_| drop(scope.spawn(work))));
-    alone.iter().for_each(|case| score.judge(&case.name, || case.run(&setting)));
+    for (company, workers) in [(Company::Any, WORKERS), (Company::Alike, WORKERS), (Company::None, 1)] {
+        let these: Vec<_> = cases.iter().filter(|case| case.company == company).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(case) = these.get(next.fetch_add(1, Ordering::Relaxed)) {
+                score.judge(&case.name, || case.run(&setting));
+            }
+        };
+        thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
+    }
 }
 
 fn setting() -> Result<Setting> {

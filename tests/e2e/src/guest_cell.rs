@@ -2,7 +2,7 @@
 
 use crate::session::{BOOT, Session, text};
 use crate::stats::Stats;
-use crate::{Case, Cell, Setting};
+use crate::{Case, Cell, Company, Setting};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ const IDLE_SPAN: Duration = Duration::from_secs(10);
 
 /// The case of one cell.
 pub fn case(cell: Cell) -> Case {
-    Case::new(format!("guest/{}", cell.name()), move |setting| run(cell, setting)).alone()
+    Case::new(format!("guest/{}", cell.name()), move |setting| run(cell, setting)).beside(Company::Alike)
 }
 
 fn run(cell: Cell, setting: &Setting) -> Result<String> {

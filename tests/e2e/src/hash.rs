@@ -4,7 +4,7 @@ use crate::matrix::{Extent, KERNELS, Machine, POWERNV9, POWERNV10};
 use crate::session::{run, text};
 use crate::smp::verified;
 use crate::stats::Stats;
-use crate::{Case, Setting};
+use crate::{Case, Company, Setting};
 use anyhow::{Result, ensure};
 
 /// One guest.
@@ -33,7 +33,7 @@ pub fn cases(extent: Extent) -> Vec<Case> {
     });
     let stresses = stressed(extent).into_iter().map(|cell| {
         let name = format!("hash/stress/{}", cell.name());
-        Case::new(name, move |setting| stress(setting, cell)).alone()
+        Case::new(name, move |setting| stress(setting, cell)).beside(Company::None)
     });
     boots.chain(stresses).collect()
 }

@@ -47,14 +47,25 @@ pub struct Setting {
     pub registers: PathBuf,
 }
 
+/// What may run beside a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// Any other case that does not mind.
+    Any,
+    /// Another one of these: it looks at the clock, and leaves a CPU to its neighbour.
+    Alike,
+    /// Nothing: how far it gets is what is asked.
+    None,
+}
+
 type Run = dyn Fn(&Setting) -> Result<String> + Send + Sync;
 
 /// One thing to be shown. It passes with a few words on what was measured.
 pub struct Case {
     /// Unique, with the subject first: `guest/debian-6.1/power9/4k`.
     pub name: String,
-    /// Whether it measures time, so that nothing else may run beside it.
-    pub alone: bool,
+    /// What may run beside it.
+    pub company: Company,
     /// Whether it takes so long that it is run by its whole name only, or with everything.
     pub long: bool,
     run: Box<Run>,
@@ -62,11 +73,11 @@ pub struct Case {
 
 impl Case {
     fn new(name: impl Into<String>, run: impl Fn(&Setting) -> Result<String> + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), alone: false, long: false, run: Box::new(run) }
+        Self { name: name.into(), company: Company::Any, long: false, run: Box::new(run) }
     }
 
-    fn alone(mut self) -> Self {
-        self.alone = true;
+    fn beside(mut self, company: Company) -> Self {
+        self.company = company;
         self
     }
 

@@ -8,7 +8,7 @@ use crate::matrix::{Machine, POWER10, POWERNV10};
 use crate::session::{run, text};
 use crate::smp::verified;
 use crate::stats::Stats;
-use crate::{Case, Setting};
+use crate::{Case, Company, Setting};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 
@@ -61,8 +61,7 @@ pub fn cases() -> Vec<Case> {
         let long = Case::new(format!("smp/stress/{}/long", machine.name), move |setting| {
             stress(setting, machine, &LONG, &delayed(setting)?)
         });
-        // How far they get is what is asked: nothing runs beside them.
-        [short.alone(), long.long().alone()]
+        [short.beside(Company::None), long.long().beside(Company::None)]
     };
     [POWERNV10, POWER10].into_iter().flat_map(each).collect()
 }
