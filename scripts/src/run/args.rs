@@ -2,6 +2,7 @@
 
 use super::choices::{Cpu, Firmware, Granule, Mmu, Platform};
 use crate::exit;
+use crate::machine::powernv;
 use crate::setup::programs::Program;
 use anyhow::{Result, bail};
 use clap::{Args, Parser};
@@ -93,6 +94,9 @@ pub struct RunArgs {
     /// How many processors the machine has, 1 to 8; the guest's take turns on them
     #[arg(long, value_name = "M", default_value_t = 1, value_parser = processors)]
     pub host_cpus: u32,
+    /// The machine's memory, in whole MiB, instead of what the guest and the hypervisor need (G, M and K are powers of two)
+    #[arg(long, value_name = "SIZE", value_parser = whole_mebibytes)]
+    pub host_memory: Option<u64>,
     /// Prepare everything, print QEMU's command line, and stop
     #[arg(long)]
     pub dry_run: bool,
@@ -145,6 +149,12 @@ impl RunArgs {
             _ if self.plain && self.host_cpus > 1 => {
                 "--host-cpus: a plain kernel has the machine's CPUs for itself; give --cpus".into()
             }
+            _ if self.plain && self.host_memory.is_some() => {
+                "--host-memory: a plain kernel has the machine's memory for itself; give --memory".into()
+            }
+            _ if self.platform.is_bare_metal() && self.host_memory.is_some_and(|told| told < powernv::RESERVED) => {
+                format!("--host-memory: a {platform} machine has at least {} MiB", powernv::RESERVED >> 20)
+            }
             _ if self.self_test && !self.platform.is_bare_metal() => {
                 "--self-test: give a powernv machine by --platform".into()
             }
@@ -179,6 +189,11 @@ impl RunArgs {
 
 fn size(text: &str) -> Result<u64, String> {
     Config::new().with_binary().parse_size(text).map_err(|error| error.to_string())
+}
+
+fn whole_mebibytes(text: &str) -> Result<u64, String> {
+    let is_whole = |bytes: &u64| *bytes > 0 && bytes.is_multiple_of(1 << 20);
+    Some(size(text)?).filter(is_whole).ok_or_else(|| "give whole MiB, 1M or more".into())
 }
 
 fn hpt_size(text: &str) -> Result<u64, String> {
@@ -244,6 +259,17 @@ mod tests {
         assert!(refusal(&["--firmware", "skiboot"]).contains("on pseries give bios, vof or slof"));
         assert!(refusal(&["--platform", "powernv9", "--firmware", "bare", "--plain"]).contains("needs skiboot"));
         assert!(RunArgs::from_words(&["--platform", "powernv9", "--cpu", "power9"]).unwrap().check().is_ok());
+    }
+
+    #[test]
+    fn a_machine_has_whole_mebibytes() {
+        let asked = |words| RunArgs::from_words(words).unwrap().host_memory;
+        assert_eq!((asked(&["--host-memory", "1536M"]), asked(&[])), (Some(1536 << 20), None));
+        for size in ["0", "1025K", "much"] {
+            assert!(RunArgs::from_words(&["--host-memory", size]).is_err(), "{size}");
+        }
+        assert!(refusal(&["--plain", "--host-memory", "1G"]).contains("give --memory"));
+        assert!(refusal(&["--platform", "powernv9", "--host-memory", "1023M"]).contains("at least 1024 MiB"));
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn check_host(machine_memory: u64, available: Option<u64>) -> Result<()> {
         Some(available) if machine_memory > available => {
             let (wanted, there) = (mib(machine_memory), mib(available));
             bail!(bad_input(format!(
-                "--memory is too large for this host: the machine takes {wanted}, {there} are available"
+                "the machine is too large for this host: it takes {wanted}, {there} are available; give less --memory or --host-memory"
             )))
         }
         _ => Ok(()),
@@ -173,8 +173,11 @@ fn firmware(args: &RunArgs, path: &Path, kernel: Kernel) -> Result<Firmware> {
     }
 }
 
-/// What a machine needs for a guest of that much memory at most, whose images take so many bytes.
+/// What the machine was told to have, or needs for a guest of that much memory at most, whose images take so many bytes.
 fn machine_memory(args: &RunArgs, images: u64) -> u64 {
+    if let Some(told) = args.host_memory {
+        return told;
+    }
     let guest = args.budget.unwrap_or(args.memory).min(args.memory);
     let firmware = if args.platform == Platform::Pseries { 0 } else { powernv::RESERVED };
     // With its sides a table takes its size twice, and while it is made larger there is one of twice the size beside it.
@@ -199,6 +202,11 @@ mod tests {
         assert_eq!(machine(&[], 50), 1280);
         assert_eq!(machine(&["--memory", "1000M"], 50), 1280);
         assert_eq!(machine(&[], 500), 1792);
+    }
+
+    #[test]
+    fn a_machine_has_what_it_was_told_to_have() {
+        assert_eq!(machine(&["--host-memory", "3G", "--budget", "96M"], 500), 3072);
     }
 
     #[test]

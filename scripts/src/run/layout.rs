@@ -57,7 +57,7 @@ pub fn under_hypervisor(args: &RunArgs, guest: &Guest, hypervisor: &Hypervisor, 
 /// The hypervisor alone.
 pub fn self_test(args: &RunArgs, hypervisor: &Hypervisor, files: &Files) -> Result<Machine> {
     let board = board(args, args.firmware.unwrap_or(Firmware::Skiboot), hypervisor)?;
-    let machine = machine(args, board, SELF_TEST_MEMORY, hypervisor.kept_elf()?)?;
+    let machine = machine(args, board, args.host_memory.unwrap_or(SELF_TEST_MEMORY), hypervisor.kept_elf()?)?;
     let expected = args.platform.i2c_devices().map(|list| format!("samewise.expect-i2c={list}"));
     let asked = words("samewise.self-test=on", expected.as_deref());
     let append = words(&asked, args.append.as_deref());

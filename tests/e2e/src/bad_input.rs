@@ -45,6 +45,10 @@ const TOOL: &[Bad] = &[
     Bad { name: "hpt-of-radix", options: &["--hpt-size", "16M"], says: "give --mmu hash" },
     Bad { name: "hpt-size", options: &["--mmu", "hash", "--hpt-size", "3M"], says: "a power of two from 256K to 16G" },
     Bad { name: "nine-cpus", options: &["--cpus", "9"], says: "--cpus" },
+    Bad { name: "much-host-memory", options: &["--host-memory", "1000000G"], says: "too large for this host" },
+    Bad { name: "little-host-memory", options: &[POWERNV10, "--host-memory", "1M"], says: "at least 1024 MiB" },
+    Bad { name: "odd-host-memory", options: &["--host-memory", "1025K"], says: "give whole MiB" },
+    Bad { name: "plain-host-memory", options: &["--plain", "--host-memory", "2G"], says: "give --memory" },
     Bad { name: "plain-host-cpus", options: &["--plain", "--host-cpus", "2"], says: "give --cpus" },
     Bad {
         name: "bare-host-cpus",
@@ -72,11 +76,7 @@ const HYPERVISOR: &[Bad] = &[
     Bad { name: "x86-kernel", options: &["--kernel", "@foreign", "--firmware", "vof"], says: "is not for PowerPC" },
     Bad { name: "truncated-kernel", options: &["--kernel", "@truncated", "--firmware", "vof"], says: "ends before" },
     Bad { name: "empty-kernel", options: &["--kernel", "@empty", "--firmware", "vof"], says: "is empty" },
-    Bad {
-        name: "memory-beyond-machine",
-        options: &["--qemu-arg=-m", "--qemu-arg=512M"],
-        says: "the guest wants 1024 MiB",
-    },
+    Bad { name: "memory-beyond-machine", options: &["--host-memory", "512M"], says: "the guest wants 1024 MiB" },
     Bad { name: "memory-no-size", options: &["--append", "samewise.memory=much"], says: "samewise.memory=much" },
     Bad { name: "unknown-granule", options: &["--append", "samewise.granule=3k"], says: "samewise.granule=3k" },
     Bad { name: "nine-cpus", options: &["--append", "samewise.cpus=9"], says: "samewise.cpus=9" },

@@ -53,8 +53,7 @@ fn twins(machine: Machine, kind: &str, host: &'static str) -> Case {
     let guests = [Guest { name: "first: ", hashed: false }, Guest { name: "second: ", hashed: kind == "mixed" }];
     let alike = if kind == "on" { "twins" } else { kind };
     Case::new(format!("registers/{}/{alike}-host-{host}", name(machine)), move |setting| {
-        let options =
-            ["--memory", "512M", "--append", &asked, "--host-cpus", host, "--qemu-arg=-m", "--qemu-arg", BOTH];
+        let options = ["--memory", "512M", "--append", &asked, "--host-cpus", host, "--host-memory", BOTH];
         keep(setting, machine, &options, &guests)
     })
 }

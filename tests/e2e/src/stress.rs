@@ -82,7 +82,7 @@ fn stress(setting: &Setting, machine: Machine, aim: &Aim, hypervisor: &str) -> R
     let guest = ["--cpus", "4", "--host-cpus", "2", "--memory", "1G", "--budget", &budget, "--granule", "2m"];
     let load =
         ["--append", "samewise.disturb=on", "--with", "stress-ng", "--add", text(&setting.probe)?, "--batch", &batch];
-    let host = ["--qemu-arg=-m", "--qemu-arg", MEMORY, "--hypervisor", hypervisor, "--stats", text(&file)?];
+    let host = ["--host-memory", MEMORY, "--hypervisor", hypervisor, "--stats", text(&file)?];
     let ended = run(setting, &[&guest[..], &load, &host, &machine.options].concat())?.with_code(0)?;
     let ended = ended.printing("samewise: batch ends with 0")?;
     let stats = Stats::read(&file)?;

@@ -57,7 +57,7 @@ impl Pair {
         let work = "grep MMU /proc/cpuinfo && linux-probe stress 40 1 && linux-probe pattern 96M && linux-probe fp 5";
         let [memory, all] = MEMORY;
         let guests = ["--append", self.asked, "--mmu", self.first, "--memory", memory, "--batch", work];
-        let machine = ["--host-cpus", self.host, "--qemu-arg=-m", "--qemu-arg", all];
+        let machine = ["--host-cpus", self.host, "--host-memory", all];
         let files = ["--add", text(&setting.probe)?, "--stats", text(&stats)?];
         let ended = run(setting, &[&guests[..], &machine, &files, &self.machine.options].concat())?.with_code(0)?;
         let [first, second] = NAMES.map(|name| lines_of(&ended, name));
